@@ -1,0 +1,61 @@
+"""minimon: a monitor that lives inside another program. See `python -m minimon help`, or README.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .checks import Check as Check
+    from .checks import Probe as Probe
+    from .checks import Resource as Resource
+    from .errors import ConfigError as ConfigError
+    from .errors import LifecycleError as LifecycleError
+    from .errors import MinimonError as MinimonError
+    from .errors import PortError as PortError
+    from .errors import UnknownCheckError as UnknownCheckError
+    from .model import Change as Change
+    from .model import CheckState as CheckState
+    from .model import Fault as Fault
+    from .model import Outcome as Outcome
+    from .model import Response as Response
+    from .model import Result as Result
+    from .model import Status as Status
+    from .monitor import Monitor as Monitor
+    from .probes import harnessed as harnessed
+    from .probes import probe as probe
+    from .serve.handler import HealthCheckHandler as HealthCheckHandler
+    from .serve.server import HealthCheckServer as HealthCheckServer
+
+_HOMES = {
+    "checks": ("Check", "Probe", "Resource"),
+    "errors": ("ConfigError", "LifecycleError", "MinimonError", "PortError", "UnknownCheckError"),
+    "model": ("Change", "CheckState", "Fault", "Outcome", "Response", "Result", "Status"),
+    "monitor": ("Monitor",),
+    "probes": ("harnessed", "probe"),
+    "serve.handler": ("HealthCheckHandler",),
+    "serve.server": ("HealthCheckServer",),
+    "testing": (),
+}
+_TABLE = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_TABLE)]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import minimon` costs next to nothing."""
+    from importlib import import_module
+
+    if name in _TABLE:
+        value = getattr(import_module(f".{_TABLE[name]}", __name__), name)
+    elif name in _HOMES:
+        return import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

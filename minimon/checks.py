@@ -1,0 +1,383 @@
+"""Check: what to poll, how often, what must hold, and how many runs decide. Pure; all errors at construction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, Union
+from urllib.parse import SplitResult, urlsplit
+
+from .conditions import Spec, compile, short
+from .errors import ConfigError, did_you_mean
+from .model import Response
+
+Interval = Union[float, Callable[[], float]]
+"""Seconds, or a function that is asked for them before every round."""
+
+SCHEMES = {
+    "http": "an HTTP endpoint",
+    "https": "an HTTP endpoint over TLS, certificate verified",
+    "tcp": "a port that accepts a connection: tcp://host:port",
+}
+"""The schemes of a target, each with its meaning."""
+
+SHORTEST = 0.01
+"""Seconds: no check runs more often than this."""
+
+_NOTHING: Mapping[str, str] = {}
+
+
+class Probe:
+    """What makes one observation. Subclass it to poll what neither an address nor a plain callable can.
+
+    A Probe is called on a worker thread, returns within `timeout` seconds, and never raises for what the target
+    does: that is a Response with an `error`.
+    """
+
+    def __call__(self, timeout: float) -> Response:
+        """Observe once; the answer is a Response."""
+        raise NotImplementedError("a Probe must define __call__(timeout)")
+
+
+class _DefaultFloat(float):
+    """A default value that can be told from the same number given by the host."""
+
+
+class _DefaultInt(int):
+    """The same for whole numbers."""
+
+
+_TEN_SECONDS, _FIVE_SECONDS = _DefaultFloat(10.0), _DefaultFloat(5.0)
+_THREE, _TWO = _DefaultInt(3), _DefaultInt(2)
+
+
+class Check:
+    """One thing to poll. It cannot be changed; every error in it is a ConfigError at construction.
+
+    name            what it is called everywhere; unique in its Monitor
+    target          an http://, https:// or tcp:// address, a callable of the host (returning None or a true
+                    value is a pass, a false value or an exception a fail), or a Probe
+    every           seconds between the starts of two runs, or a function that returns them
+    timeout         seconds that one run may take, all in all
+    expect          conditions that must hold; None is a 2xx answer, a connection, or the callable's true value
+    warn_if         conditions that are bad enough to tell: passes become `warn`, the check `degraded`
+    fall, rise      runs in a row that turn it down, and up again
+    retry_interval  seconds until the next run while undecided; None is the smaller of `every` and 2
+    critical        whether its failure makes the host unhealthy; None is True for callables, False for addresses
+    initial_delay   seconds before the first run, or "interval"; None is at once, spread out
+    group, tags     for people and for grouping; tags is a dict of texts
+    options         how an HTTP request is made: see OPTIONS
+    """
+
+    name: str
+    target: Any
+    every: Interval
+    timeout: float
+    expect: Spec | None
+    warn_if: Spec | None
+    fall: int
+    rise: int
+    retry_interval: float | None
+    critical: bool
+    initial_delay: float | str | None
+    group: str
+    tags: Mapping[str, str]
+    options: Mapping[str, Any]
+    shown: str
+    """The target as it may be shown: without userinfo and query values."""
+
+    def __init__(
+        self,
+        name: str,
+        target: Any,
+        *,
+        every: Interval = _TEN_SECONDS,
+        timeout: float = _FIVE_SECONDS,
+        expect: Spec | None = None,
+        warn_if: Spec | None = None,
+        fall: int = _THREE,
+        rise: int = _TWO,
+        retry_interval: float | None = None,
+        critical: bool | None = None,
+        initial_delay: float | str | None = None,
+        group: str = "",
+        tags: Mapping[str, str] = _NOTHING,
+        **options: Any,
+    ) -> None:
+        if not isinstance(name, str) or not name or len(name) > 200 or not name.isprintable():
+            raise ConfigError(f"check {name!r:.80}: name must be a printable text of 1 to 200 characters")
+        said = {
+            "every": every,
+            "timeout": timeout,
+            "expect": expect,
+            "warn_if": warn_if,
+            "fall": fall,
+            "rise": rise,
+        }
+        said.update(retry_interval=retry_interval, critical=critical, initial_delay=initial_delay)
+        said.update(group=group, tags=tags, **options)
+        self.__dict__.update(name=name, target=target, _said=said)
+        self.__dict__.update(_settle(name, target, said))
+
+    def with_defaults(self, defaults: Mapping[str, Any]) -> Check:
+        """This check, with `defaults` in place of what was not given. HTTP options go to HTTP targets only."""
+        fitting = {key: value for key, value in defaults.items() if key in VALUES or _is_http(self.target)}
+        said = {**self.__dict__["_said"]}
+        said.update((key, value) for key, value in fitting.items() if not _given(said.get(key)))
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new.__dict__.update(_settle(self.name, self.target, said), _said=said)
+        return new
+
+    def spec(self) -> dict[str, Any]:
+        """The check as `probes.prepare` takes it: plain data, but for callables."""
+        return {
+            "name": self.name,
+            "target": self.target,
+            "timeout": self.timeout,
+            "expect": self.expect,
+            "warn_if": self.warn_if,
+            "options": dict(self.options),
+        }
+
+    def __setattr__(self, key: str, value: Any) -> NoReturn:
+        raise AttributeError(f"check {self.name!r} cannot be changed: remove it and add another one")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} {self.shown}>"
+
+
+class Resource(Check):
+    """The older form of a Check: name, url, polling_interval and a function that looks at the response.
+
+    `polling_interval` is a number of seconds or a function that returns them, drawn anew for every round.
+    `check(response)` runs on a 200 only, and may look at `.text` and `.status_code`; a false value is a failure.
+    Keyword arguments are those of Check.
+    """
+
+    url: str
+    polling_interval: Interval
+    check: Callable[[Response], object] | None
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        polling_interval: Interval,
+        check: Callable[[Response], object] | None = None,
+        **options: Any,
+    ) -> None:
+        if check is not None and not callable(check):
+            raise ConfigError(f"check {name!r}: check must be a function of the response, got {check!r:.60}")
+        expect: dict[str, Any] = {"status_code": 200}
+        if check is not None:
+            expect["callback"] = _Truth(check)
+        super().__init__(name, url, **{"every": polling_interval, "expect": expect, **options})
+        self.__dict__.update(url=url, polling_interval=polling_interval, check=check)
+
+
+class _Truth:
+    """A predicate that goes by truthiness, made one that answers True or False."""
+
+    def __init__(self, function: Callable[[Response], object]) -> None:
+        self.function = function
+
+    def __call__(self, response: Response) -> bool:
+        return bool(self.function(response))
+
+
+def _given(value: Any) -> bool:
+    unsaid = value is None or isinstance(value, (_DefaultFloat, _DefaultInt)) or value is _NOTHING
+    return not (unsaid or (isinstance(value, str) and not value))
+
+
+def _settle(name: str, target: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Every attribute of a Check from what was said of it."""
+    where = f"check {name!r}"
+    shown = _shown_target(where, target)
+    options = {key: value for key, value in said.items() if key not in VALUES}
+    settled = {key: VALUES[key](f"{where}: {key}", said[key]) for key in VALUES}
+    check_options(where, target, options)
+    if settled["critical"] is None:
+        settled["critical"] = callable(target) and not isinstance(target, Probe)
+    if settled["initial_delay"] == "interval" and not callable(settled["every"]):
+        settled["initial_delay"] = settled["every"]
+    return {**settled, "options": options, "shown": shown}
+
+
+def check_options(where: str, target: Any, options: Mapping[str, Any]) -> None:
+    """Refuse request options that are unknown, wrong, or given for a target that takes none."""
+    for key, value in options.items():
+        if key not in OPTIONS:
+            raise ConfigError(f"{where}: unknown option {key!r}; {did_you_mean(key, [*VALUES, *OPTIONS])}")
+        if not _is_http(target):
+            raise ConfigError(f"{where}: {key} is for http:// and https:// targets only")
+        OPTIONS[key](f"{where}: {key}", value)
+
+
+def _is_http(target: Any) -> bool:
+    return isinstance(target, str) and target[:5].lower() in ("http:", "https")
+
+
+def _shown_target(where: str, target: Any) -> str:
+    if isinstance(target, str):
+        return shown_url(_address(where, target))
+    if not callable(target):
+        raise ConfigError(f"{where}: target must be an address, a callable or a Probe, got {target!r:.60}")
+    if getattr(getattr(target, "__code__", None), "co_flags", 0) & 0x80:  # inspect.CO_COROUTINE
+        raise ConfigError(f"{where}: target is a coroutine function; give a function that runs it to its end")
+    return short(getattr(target, "__qualname__", type(target).__name__), 80)
+
+
+def _address(where: str, target: str) -> SplitResult:
+    scheme = target.partition(":")[0].lower()
+    if scheme not in SCHEMES:
+        hint = did_you_mean(scheme, SCHEMES)
+        raise ConfigError(f"{where}: unknown scheme {scheme!r:.20} in target; {hint}; anything else can be a callable")
+    if not target.isprintable() or " " in target:
+        raise ConfigError(f"{where}: target has blanks or control characters; quote them (%20)")
+    try:
+        parts = urlsplit(target)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{where}: target is not an address: {error}") from None
+    if not parts.hostname or port == 0:
+        raise ConfigError(f"{where}: target has no host or no usable port: {shown_url(parts)}")
+    if scheme == "tcp" and port is None:
+        raise ConfigError(f"{where}: target has no port; write tcp://host:port")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise ConfigError(f"{where}: target has an impossible host name: {shown_url(parts)}") from None
+    return parts
+
+
+def shown_url(parts: SplitResult) -> str:
+    """A URL as it may be shown: userinfo left out, the values of the query masked."""
+    host = parts.netloc.rpartition("@")[2]
+    query = "?" + re.sub(r"=[^&;]*", "=***", parts.query) if parts.query else ""
+    return f"{parts.scheme}://{host}{parts.path}{query}"
+
+
+def _number(where: str, value: Any, least: float = 0.0, *, above: bool = True) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value == float("inf"):
+        raise ConfigError(f"{where} must be a number of seconds, got {value!r:.60}")
+    if value < least or (above and value <= least):
+        raise ConfigError(f"{where} must be {'>' if above else 'at least'} {least:g}, got {value!r}")
+    return float(value)
+
+
+def _every(where: str, value: Any) -> Interval:
+    if callable(value):
+        return value  # type: ignore[no-any-return]
+    seconds = _number(where, value)
+    return _number(where, seconds, SHORTEST, above=False)
+
+
+def _count(where: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{where} must be a whole number, 1 or more, got {value!r:.60}")
+    return int(value)
+
+
+def _condition(where: str, value: Any) -> Spec | None:
+    if value is not None:
+        compile(value, where, bad=where.endswith("warn_if"))
+    return value  # type: ignore[no-any-return]
+
+
+def _optional_seconds(where: str, value: Any) -> float | None:
+    return None if value is None else _number(where, value)
+
+
+def _delay(where: str, value: Any) -> float | str | None:
+    if value is None or value == "interval":
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, str):
+        raise ConfigError(f'{where} must be a number of seconds or "interval", got {value!r:.60}')
+    return _number(where, value, above=False)
+
+
+def _flag(where: str, value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise ConfigError(f"{where} must be True or False, got {value!r:.60}")
+    return value
+
+
+def _line(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ConfigError(f"{where} must be a printable text, got {value!r:.60}")
+    return value
+
+
+def _tags(where: str, value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(t, str) for pair in value.items() for t in pair):
+        raise ConfigError(f"{where} must be a dict of texts, got {value!r:.60}")
+    return dict(value)
+
+
+VALUES: dict[str, Callable[[str, Any], Any]] = {
+    "every": _every,
+    "timeout": _number,
+    "expect": _condition,
+    "warn_if": _condition,
+    "fall": _count,
+    "rise": _count,
+    "retry_interval": _optional_seconds,
+    "critical": _flag,
+    "initial_delay": _delay,
+    "group": _line,
+    "tags": _tags,
+}
+"""What can be said of every check, with what validates it."""
+
+
+def _method(where: str, value: Any) -> None:
+    """The request method; GET, or POST when there is a body."""
+    if not isinstance(value, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}", value):
+        raise ConfigError(f"{where} must be an HTTP method such as GET, got {value!r:.60}")
+
+
+def _headers(where: str, value: Any) -> None:
+    """A dict of request headers."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where} must be a dict, got {type(value).__name__}")
+    for name, text in value.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ConfigError(f"{where}: {name!r:.60} is not a header name")
+        if not isinstance(text, str) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]", text):
+            raise ConfigError(f"{where}: the value of {name} must be a text of one line (Latin-1)")
+
+
+def _body(where: str, value: Any) -> None:
+    """The request's body, bytes or text (sent as UTF-8)."""
+    if not isinstance(value, (bytes, str)):
+        raise ConfigError(f"{where} must be bytes or a text, got {type(value).__name__}")
+
+
+def _max_body(where: str, value: Any) -> None:
+    """Bytes of the answer that are read at most (1 MiB); a larger one fails with `too_large`."""
+    _count(where, value)
+
+
+def _verify(where: str, value: Any) -> None:
+    """False accepts any certificate."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where} must be True or False, got {value!r:.60}")
+
+
+def _ca_file(where: str, value: Any) -> None:
+    """A PEM file of the authorities to trust in place of the system's."""
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{where} must be the path of a PEM file, got {value!r:.60}")
+
+
+OPTIONS: dict[str, Callable[[str, Any], None]] = {
+    "method": _method,
+    "headers": _headers,
+    "body": _body,
+    "max_body": _max_body,
+    "verify": _verify,
+    "ca_file": _ca_file,
+}
+"""The options of an HTTP request, with what validates them. The docstrings are their reference."""

@@ -1,0 +1,46 @@
+"""Every error that minimon raises.
+
+    MinimonError
+    ├── ConfigError (ValueError)          a bad value, an unknown option, a duplicate name
+    ├── UnknownCheckError (KeyError)      a name that no check has
+    ├── LifecycleError (RuntimeError)     a second start
+    └── PortError (OSError)               an address that cannot be bound; keeps the original errno
+
+What a target does is never an error here: it is a value, `Response.error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class MinimonError(Exception):
+    """The root: `except MinimonError` catches all that minimon raises on purpose."""
+
+
+class ConfigError(MinimonError, ValueError):
+    """A value that cannot work. Raised at construction; names the check or key, and the remedy."""
+
+
+class UnknownCheckError(MinimonError, KeyError):
+    """No check has this name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""  # KeyError would show the repr of the text
+
+
+class LifecycleError(MinimonError, RuntimeError):
+    """Something was started that runs already."""
+
+
+class PortError(MinimonError, OSError):
+    """The address cannot be bound. `errno` is the system's; the text has host, port and a hint."""
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """A hint for the end of a message: the nearest known word, else all of them."""
+    import difflib  # only ever needed on the way to an error
+
+    names = sorted(known)
+    near = difflib.get_close_matches(str(word), names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names)}"

@@ -1,0 +1,35 @@
+"""After a fork the child holds no thread of ours, and maybe a lock that nobody will release: start afresh.
+
+Each owner of a thread, lock, socket or file has `after_fork()`, which gives it fresh locks, no threads, and closes
+what it inherited. Owners are watched from their first start on; nothing is registered at import.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Protocol
+
+
+class Owner(Protocol):
+    """What has to be told that it lives in a child now."""
+
+    def after_fork(self) -> None:
+        """Called in the child, by its only thread."""
+
+
+_owners: weakref.WeakSet[Owner] = weakref.WeakSet()
+_hooked: list[bool] = []
+
+
+def watch(owner: Owner) -> None:
+    """Have `owner.after_fork()` called in every child that is forked from now on. Any thread."""
+    _owners.add(owner)
+    if not _hooked and hasattr(os, "register_at_fork"):  # os.register_at_fork cannot be undone, so once is enough
+        _hooked.append(True)
+        os.register_at_fork(after_in_child=_tell_owners)
+
+
+def _tell_owners() -> None:
+    for owner in list(_owners):
+        owner.after_fork()

@@ -1,0 +1,245 @@
+"""The values on a poll's way: what was seen, what was concluded, what it changed. All immutable but Response."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .checks import Check
+
+REASONS = {
+    "dns": "the name could not be looked up",
+    "connect": "no connection, or it was lost before an answer",
+    "tls": "the TLS handshake or the certificate failed",
+    "timeout": "whatever ended at the deadline",
+    "protocol": "not HTTP, bad framing, a redirect that leads nowhere",
+    "truncated": "the answer ended before it was whole",
+    "status": "the status code is not the expected one",
+    "condition": "a condition does not hold, a callable returned a false value",
+    "too_large": "the answer is larger than max_body",
+    "exception": "the host's own code raised",
+    "stale": "no run finished in time, so nothing is known",
+    "lost": "the monitor itself had no network",
+    "cancelled": "the run was given up",
+    "skipped": "the run was not made",
+}
+"""The closed set of reasons of a Result that did not pass, each with its meaning."""
+
+
+class _Word(str, enum.Enum):
+    """A closed set of words; each equals its text and is written as it."""
+
+    __str__ = str.__str__
+
+    def __format__(self, spec: str) -> str:
+        return str.__format__(self, spec)
+
+
+class Status(_Word):
+    """What a check is held to be: `Status.UP == "up"`."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class Outcome(_Word):
+    """How one run ended: `Outcome.PASS == "pass"`."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Fault(NamedTuple):
+    """Why there is no answer to judge. The value of `Response.error`."""
+
+    kind: str
+    """One of REASONS."""
+    detail: str = ""
+    """The phase and the fact, for people."""
+
+
+class Headers(Mapping[str, str]):
+    """Response headers: names in any case, repeats kept (`get_all`), order kept. A lookup gives the first."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._pairs = tuple(pairs)
+
+    def __getitem__(self, name: str) -> str:
+        for value in self.get_all(name):
+            return value
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.lower() for name, _ in self._pairs))
+
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self._pairs})
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of this header, in the order of the answer."""
+        wanted = name.lower()
+        return [value for key, value in self._pairs if key.lower() == wanted]
+
+
+class Response:
+    """What one observation saw. Conditions and a Resource's `check` look at it.
+
+    status_code    the number of the final answer; None without HTTP
+    reason_phrase  the text beside it
+    headers        Headers, or anything that makes them: a mapping or (name, value) pairs
+    body           bytes, whole
+    value          what a callable returned
+    error          a Fault where there was no whole answer, else None
+    elapsed        seconds from the start of the run, set by the harness
+    phases         seconds by phase, where the probe measures them; else None
+    """
+
+    __slots__ = ("body", "elapsed", "error", "headers", "phases", "reason_phrase", "status_code", "value")
+
+    def __init__(
+        self,
+        status_code: int | None = None,
+        body: bytes | str = b"",
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        *,
+        reason_phrase: str = "",
+        value: Any = None,
+        error: Fault | None = None,
+        elapsed: float = 0.0,
+        phases: Mapping[str, float] | None = None,
+    ) -> None:
+        self.status_code = status_code
+        self.body = body.encode() if isinstance(body, str) else body
+        self.headers = Headers(headers.items() if isinstance(headers, Mapping) else headers)
+        self.reason_phrase = reason_phrase
+        self.value = value
+        self.error = error
+        self.elapsed = elapsed
+        self.phases = phases
+
+    @property
+    def text(self) -> str:
+        """The body as text: the charset of Content-Type, else UTF-8; what does not decode is replaced."""
+        try:
+            return self.body.decode(_charset(self.headers.get("content-type", "")), "replace")
+        except (LookupError, ValueError):  # a charset that Python does not know, or one with a NUL in it
+            return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError for what is not JSON, NaN and Infinity among it (RFC 8259, 6)."""
+        return parse_json(self.body)
+
+    def __repr__(self) -> str:
+        seen = self.error or (self.value if self.status_code is None else f"{len(self.body)} bytes")
+        return f"<Response {self.status_code or '-'} {seen!r:.80}>"
+
+
+def _charset(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "charset":
+            return value.strip().strip("\"'") or "utf-8"
+    return "utf-8"
+
+
+def parse_json(body: bytes) -> Any:
+    """Bytes as JSON, strictly. Raises ValueError, for nesting too deep and numbers too long as well."""
+    import json
+
+    try:
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("JSON nested too deep") from None
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+class Result(NamedTuple):
+    """One finished run. No body is kept."""
+
+    name: str
+    """The check's name."""
+    outcome: Outcome
+    reason: str = ""
+    """One of REASONS; empty when passed."""
+    detail: str = ""
+    """What was expected and what was seen, for people."""
+    when: float = 0.0
+    """Start of the run, seconds since the epoch by the wall clock."""
+    elapsed: float = 0.0
+    """Seconds, by the monotonic clock."""
+    phases: Mapping[str, float] | None = None
+    """Seconds by phase, where the probe measures them."""
+    status_code: int | None = None
+    """None without HTTP."""
+
+    @property
+    def ok(self) -> bool:
+        """True for pass and warn."""
+        return self.outcome is Outcome.PASS or self.outcome is Outcome.WARN
+
+    def plain(self) -> dict[str, Any]:
+        """The same as a dict that JSON and pickle carry; `Result.of` reads it back."""
+        return {**self._asdict(), "outcome": self.outcome.value}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Result:
+        """The Result that `plain()` described."""
+        return cls(**{**plain, "outcome": Outcome(plain["outcome"])})
+
+
+class Streak(NamedTuple):
+    """How many times in a row the latest outcome was seen."""
+
+    outcome: Outcome = Outcome.UNKNOWN
+    n: int = 0
+
+
+class Counts(NamedTuple):
+    """Runs by outcome since the check was added."""
+
+    pass_: int = 0
+    warn: int = 0
+    fail: int = 0
+    unknown: int = 0
+
+
+class CheckState(NamedTuple):
+    """The folded history of one check."""
+
+    name: str
+    status: Status = Status.UNKNOWN
+    since: float = 0.0
+    """When the status was last changed, seconds since the epoch."""
+    streak: Streak = Streak()
+    counts: Counts = Counts()
+    reasons: tuple[tuple[str, int], ...] = ()
+    """How often each reason was seen: (reason, n) pairs."""
+    last: Result | None = None
+    paused: bool = False
+    explanation: str = ""
+    """Why the status is not `up`, or what is on the way to change it."""
+    decided: Status = Status.UNKNOWN
+    """The last status that was decided by thresholds; `unknown` results leave it as it is."""
+    passes: int = 0
+    """Runs in a row that passed or warned: what `rise` counts."""
+
+
+class Change(NamedTuple):
+    """What one record did to one check."""
+
+    name: str
+    check: Check
+    before: CheckState
+    after: CheckState
+    result: Result

@@ -1,0 +1,351 @@
+"""Monitor: owns the registry, the scheduler and the notifier, and polls while it runs.
+
+with Monitor([Check("search", "https://search.internal/ping")]) as monitor:
+    print(monitor.snapshot()["overall"])
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+from . import __version__, fork
+from .checks import OPTIONS, VALUES, Check, check_options
+from .clock import Clock, SystemClock
+from .errors import ConfigError, LifecycleError, did_you_mean
+from .model import Change, CheckState
+from .notify import Notifier
+from .poller import Poller, Work
+from .pool import deadline_in
+from .probes import Openers, prepare
+from .registry import Registry, stamp
+from .scheduler import GRACE, NEVER, Entry, Scheduler
+from .timetable import draw, first_due
+
+_log = logging.getLogger(__name__)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LATER = {
+    "share": (None, "solo"),
+    "state_file": (None,),
+    "canary": ((),),
+    "strict": (False,),
+    "executor": (None,),
+}
+"""Options whose rooms are not built yet, with the values that ask for nothing."""
+
+
+class Monitor:
+    """Polls checks on a pool of daemon threads while it runs. Any thread may call any method.
+
+    checks                    Check objects; `add` and `remove` change them, while it runs too
+    name                      what `/status` calls it
+    min_workers, max_workers  bounds of the pool; it grows when runs have to wait
+    defaults                  options for every check that was not given them
+    clock                     a Clock, for tests
+    on_change(change)         called when a status differs, on the thread `minimon-notify`, in order
+    on_start, on_stop         called with the monitor by start() and stop(), in the caller's thread
+
+    Nothing runs before `start()`. Raises ConfigError for bad values.
+    """
+
+    def __init__(
+        self,
+        checks: Iterable[Check] = (),
+        *,
+        name: str = "minimon",
+        min_workers: int = 2,
+        max_workers: int = 32,
+        defaults: Mapping[str, Any] | None = None,
+        share: str | None = None,
+        state_file: str | None = None,
+        canary: Any = (),
+        strict: bool = False,
+        executor: Any = None,
+        clock: Clock | None = None,
+        on_change: Callable[[Change], object] | None = None,
+        on_start: Callable[[Monitor], object] | None = None,
+        on_stop: Callable[[Monitor], object] | None = None,
+    ) -> None:
+        _refuse_later(share=share, state_file=state_file, canary=canary, strict=strict, executor=executor)
+        self.name = name
+        self._bounds = _bounds(min_workers, max_workers)
+        self._defaults = _defaults(defaults or {})
+        self._clock: Clock = clock or SystemClock()
+        self._hooks = _callables(on_change=on_change, on_start=on_start, on_stop=on_stop)
+        self._openers = Openers()
+        self._registry = Registry(self._clock)
+        self._entries: dict[str, Entry] = {}
+        self._scheduler: Scheduler | None = None
+        self._notifier: Notifier | None = None
+        self._started: tuple[float, float] | None = None
+        self._pid = os.getpid()
+        # Guards _entries, _scheduler, _notifier and _started. Taken before the registry's and the scheduler's lock,
+        # which take no other; held by start, stop and changes of the list, never by a poll.
+        self._lock = threading.RLock()
+        for check in checks:
+            self.add(check)
+
+    # --- life
+
+    def start(self) -> Monitor:
+        """Start polling; returns self. Raises LifecycleError when it runs already. A stopped one may start again."""
+        self._mind_fork()
+        with self._lock:
+            if self._scheduler is not None:
+                raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")
+            fork.watch(self)
+            self._pid = os.getpid()
+            self._started = self._clock.time(), self._clock.monotonic()
+            if "on_change" in self._hooks:
+                self._notifier = Notifier(self._hooks["on_change"])
+            poller = Poller(self._clock, self._registry, self._notifier)
+            self._scheduler = Scheduler(self._clock, poller.execute, poller.give_up, *self._bounds)
+            for entry in list(self._entries.values()):
+                self._schedule(entry, self._scheduler)
+            self._start_threads(self._scheduler, self._notifier)
+        self._registry.tell("", "start")
+        _log.info("monitor %s started with %d checks", self.name, len(self._entries))
+        self._call_hook("on_start")
+        return self
+
+    def _start_threads(self, scheduler: Scheduler, notifier: Notifier | None) -> None:
+        try:
+            if notifier is not None:
+                notifier.start()
+            scheduler.start()
+        except RuntimeError as error:  # the thread limit: the host goes on, and every check is unknown
+            _log.warning("monitor %s has no thread to poll with, all checks stay unknown: %s", self.name, error)
+
+    def stop(self, timeout: float = 2.0) -> bool:
+        """Stop polling; True when all threads have ended within `timeout` seconds, all in all.
+
+        Idempotent, safe before start and from any thread, callbacks among them. A run that is under way is left to
+        end by itself, and does not count.
+        """
+        self._mind_fork()
+        deadline = deadline_in(timeout)
+        with self._lock:
+            scheduler, notifier = self._scheduler, self._notifier
+            self._scheduler = self._notifier = None
+            self._started = None
+        if scheduler is None:
+            return True
+        ended = scheduler.stop(deadline)
+        for entry in list(self._entries.values()):
+            entry.run = None
+        self._registry.tell("", "stop")
+        ended = (notifier is None or notifier.stop(deadline)) and ended
+        _log.info("monitor %s stopped", self.name)
+        self._call_hook("on_stop")
+        return ended
+
+    def __enter__(self) -> Monitor:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def running(self) -> bool:
+        """True between start() and stop()."""
+        self._mind_fork()
+        return self._scheduler is not None
+
+    def _call_hook(self, name: str) -> None:
+        try:
+            self._hooks.get(name, _nothing)(self)
+        except Exception:
+            _log.exception("monitor %s: %s failed", self.name, name)
+
+    # --- the list of checks
+
+    def add(self, check: Check) -> Check:
+        """Poll this check too, at once if the monitor runs. Returns it as it is polled, `defaults` filled in.
+
+        Raises ConfigError for a name that is taken.
+        """
+        if not isinstance(check, Check):
+            raise ConfigError(f"monitor {self.name!r}: expected a Check, got {check!r:.60}; write Check(name, target)")
+        self._mind_fork()
+        check = check.with_defaults(self._defaults)
+        work = Work(check, prepare(check.spec(), self._openers))
+        with self._lock:
+            self._registry.add(check, NEVER)
+            entry = self._entries[check.name] = Entry(check.name, check.timeout, work)
+            if self._scheduler is not None:
+                self._registry.tell(check.name, "add")
+                self._schedule(entry, self._scheduler)
+        return check
+
+    def remove(self, name: str) -> Check:
+        """Poll it no more and forget what was seen; returns the Check. Raises UnknownCheckError."""
+        self._mind_fork()
+        with self._lock:
+            check = self._registry.remove(name)
+            entry = self._entries.pop(name)
+            if self._scheduler is not None:
+                self._scheduler.disarm(entry)
+                self._registry.tell(name, "remove")
+        return check
+
+    def pause(self, name: str) -> None:
+        """Poll it no more until `resume`; what was seen is kept, and left out of the sum. Raises UnknownCheckError."""
+        self._mind_fork()
+        with self._lock:
+            if self._registry.pause(name, True):
+                self._entries[name].paused = True
+                if self._scheduler is not None:
+                    self._scheduler.disarm(self._entries[name])
+                self._registry.tell(name, "pause")
+
+    def resume(self, name: str) -> None:
+        """Poll it again, at once. Raises UnknownCheckError."""
+        self._mind_fork()
+        with self._lock:
+            if self._registry.pause(name, False):
+                entry = self._entries[name]
+                entry.paused = False
+                if self._scheduler is not None:
+                    self._arm(entry, self._scheduler, self._clock.monotonic())
+                self._registry.tell(name, "resume")
+
+    def check(self, name: str, **options: Any) -> Callable[[Function], Function]:
+        """A decorator that adds the function below it as a check; `options` are those of Check.
+
+        @monitor.check("queue", every=5)
+        def queue_is_short() -> bool: ...
+        """
+
+        def register(function: Function) -> Function:
+            self.add(Check(name, function, **options))
+            return function
+
+        return register
+
+    def _schedule(self, entry: Entry, scheduler: Scheduler) -> None:
+        """Put down the first run since the start, or since it was added."""
+        check: Check = entry.work.check
+        now = self._clock.monotonic()
+        if entry.paused:
+            return
+        if isinstance(check.initial_delay, (int, float)):
+            due = now + check.initial_delay
+        elif check.initial_delay == "interval":
+            due = now + draw(check.every)[0]
+        else:
+            interval = NEVER if callable(check.every) else check.every
+            due = first_due(check.name, now, interval, len(self._entries))
+        self._arm(entry, scheduler, due)
+
+    def _arm(self, entry: Entry, scheduler: Scheduler, due: float) -> None:
+        self._registry.renew(entry.name, due + entry.timeout + GRACE)
+        scheduler.arm(entry, due)
+
+    # --- what it tells
+
+    def is_healthy(self) -> bool:
+        """True when healthy or degraded: the answer of `/health`."""
+        return self.overall() in ("healthy", "degraded")
+
+    def overall(self) -> str:
+        """healthy, degraded, unhealthy or unknown, as of now."""
+        self._mind_fork()
+        return self._registry.overall()
+
+    def state(self, name: str) -> CheckState:
+        """The state of one check, as of its last record. Raises UnknownCheckError."""
+        self._mind_fork()
+        return self._registry.state(name)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that is known, of one instant, as plain data that JSON carries: the document of `/status`."""
+        self._mind_fork()
+        with self._lock:
+            scheduler, notifier, started = self._scheduler, self._notifier, self._started
+        uptime = self._clock.monotonic() - started[1] if started else 0.0
+        service = {
+            "name": self.name,
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(uptime, 3),
+            "started_at": stamp(started[0]) if started else None,
+        }
+        figures = _IDLE if scheduler is None else scheduler.figures()
+        dropped = 0 if notifier is None else notifier.dropped
+        return {
+            "schema": 1,
+            "service": service,
+            **self._registry.snapshot(),
+            "self": {**figures, "dropped": dropped},
+        }
+
+    def get_detailed_stats(self) -> dict[str, Any]:
+        """The same as `snapshot()`: what a HealthCheckServer asks its subject for."""
+        return self.snapshot()
+
+    # --- fork
+
+    def after_fork(self) -> None:
+        """In the child: not running, fresh locks; what was seen stays and goes stale. May be started there."""
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._registry.after_fork()
+        for part in (self._scheduler, self._notifier):
+            if part is not None:
+                part.after_fork()
+        self._scheduler = self._notifier = None
+        self._started = None
+        for entry in self._entries.values():
+            entry.run = None
+
+    def _mind_fork(self) -> None:
+        if os.getpid() != self._pid:  # a host that runs no fork hooks
+            self.after_fork()
+
+
+_IDLE = {"workers": 0, "busy": 0, "stuck": 0, "queue": 0, "lag_s": 0.0, "missed": 0}
+
+
+def _nothing(monitor: Monitor) -> None:
+    """The hook that was not given."""
+
+
+def _refuse_later(**values: Any) -> None:
+    for key, value in values.items():
+        if value not in LATER[key]:
+            raise ConfigError(f"monitor: {key} is not available in version {__version__}; leave it out")
+
+
+def _bounds(least: Any, most: Any) -> tuple[int, int]:
+    for key, value in (("min_workers", least), ("max_workers", most)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"monitor: {key} must be a whole number, 1 or more, got {value!r:.60}")
+    if least > most:
+        raise ConfigError(f"monitor: min_workers ({least}) must not exceed max_workers ({most})")
+    return least, most
+
+
+def _callables(**hooks: Any) -> dict[str, Callable[..., object]]:
+    for key, hook in hooks.items():
+        if hook is not None and not callable(hook):
+            raise ConfigError(f"monitor: {key} must be a function, got {hook!r:.60}")
+    return {key: hook for key, hook in hooks.items() if hook is not None}
+
+
+def _defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in defaults.items():
+        if key in VALUES:
+            VALUES[key](f"monitor: defaults: {key}", value)
+        elif key in OPTIONS:
+            check_options("monitor: defaults", "http:", {key: value})
+        else:
+            raise ConfigError(f"monitor: unknown default {key!r}; {did_you_mean(key, [*VALUES, *OPTIONS])}")
+    return dict(defaults)

@@ -1,0 +1,82 @@
+"""The one thread that runs the host's callbacks: in order, bounded, drops counted."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from .model import Change
+from .pool import join_until
+
+_log = logging.getLogger(__name__)
+
+MOST_WAITING = 1000
+"""Changes that wait for a slow callback at most; further ones are dropped and counted."""
+
+
+class Notifier:
+    """Calls `callback(change)` for each change, one after another, on the thread `minimon-notify`."""
+
+    def __init__(self, callback: Callable[[Change], object]) -> None:
+        self._callback = callback
+        self._failed = False
+        self._reset()
+
+    def _reset(self) -> None:
+        # Guards the counters. A leaf.
+        self._lock = threading.Lock()
+        self.dropped = 0
+        self.errors = 0
+        self._changes: queue.Queue[Change | None] = queue.Queue(MOST_WAITING)
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self.work, name="minimon-notify", daemon=True)
+        self._thread.start()
+
+    def put(self, change: Change) -> None:
+        """Have the callback called with this change. Never waits: when the queue is full it is dropped."""
+        try:
+            self._changes.put_nowait(change)
+        except queue.Full:
+            with self._lock:
+                self.dropped += 1
+
+    def work(self) -> None:
+        """The thread's loop."""
+        while not self._stopping or not self._changes.empty():
+            change = self._changes.get()
+            if change is None:
+                return
+            self._call(change)
+
+    def _call(self, change: Change) -> None:
+        try:
+            self._callback(change)
+        except Exception:
+            with self._lock:
+                self.errors += 1
+            if not self._failed:  # once is enough to tell, the counter has the rest
+                self._failed = True
+                _log.exception("on_change failed; further failures are counted only")
+
+    def stop(self, deadline: float) -> bool:
+        """Deliver what waits, until `deadline`; True when the thread has ended, or is the caller."""
+        self._stopping = True
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        try:
+            self._changes.put_nowait(None)
+        except queue.Full:
+            pass  # then the loop ends by itself: it looks at _stopping
+        return join_until(thread, deadline)
+
+    def after_fork(self) -> None:
+        """In the child: no thread, nothing waiting."""
+        self._reset()
+        self._stopping = True

@@ -1,0 +1,105 @@
+"""A poll, as a worker makes it: observe, draw the next interval, record, tell."""
+
+from __future__ import annotations
+
+import logging
+
+from .checks import Check
+from .clock import Clock
+from .evaluate import undecided
+from .model import Change, CheckState, Outcome, Result
+from .notify import Notifier
+from .probes import Prepared, observe
+from .registry import Registry, stamp
+from .scheduler import GRACE, NEVER, Outlook, Run
+from .timetable import draw
+
+_log = logging.getLogger(__name__)
+_polls = logging.getLogger("minimon.polls")
+
+RETRY = 2.0
+"""Seconds until the next run of a check that is undecided, if its own interval is not shorter."""
+
+
+class Work:
+    """What a run needs: the check, and the check made ready."""
+
+    __slots__ = ("check", "prepared")
+
+    def __init__(self, check: Check, prepared: Prepared) -> None:
+        self.check = check
+        self.prepared = prepared
+
+
+class Poller:
+    """What a Scheduler runs. It keeps nothing itself: states are the registry's."""
+
+    def __init__(self, clock: Clock, registry: Registry, notifier: Notifier | None) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._notifier = notifier
+
+    def execute(self, run: Run) -> Outlook:
+        """Poll, draw the next interval, and record, if the run still counts by then."""
+        work: Work = run.entry.work
+        result = observe(work.prepared, self._clock)
+        interval, problem = draw(work.check.every)
+        if problem:
+            result = result._replace(outcome=Outcome.FAIL, reason="exception", detail=problem)
+        if not run.claim():
+            return Outlook(interval, timed_out=True)
+        state = self._record(work.check, result, interval)
+        retry = None
+        if state is not None and undecided(state) and not problem:
+            retry = work.check.retry_interval or min(interval, RETRY)
+        return Outlook(interval, retry, result.reason == "timeout")
+
+    def give_up(self, run: Run) -> None:
+        """Record that a run is stuck. What cannot be interrupted is unknown; what should have ended has failed."""
+        check: Check = run.entry.work.check
+        after = check.timeout + GRACE
+        hung = callable(check.target)
+        result = Result(
+            check.name,
+            Outcome.UNKNOWN if hung else Outcome.FAIL,
+            "timeout",
+            f"{'hung: ' if hung else ''}not ended after {after:g} s; it is not run again before it ends",
+            self._clock.time() - after,
+            after,
+        )
+        self._record(check, result, NEVER if hung or callable(check.every) else check.every)
+
+    def _record(self, check: Check, result: Result, interval: float) -> CheckState | None:
+        expires = self._clock.monotonic() + 2 * interval + check.timeout
+        change = self._registry.record(check, result, expires)
+        if _polls.isEnabledFor(logging.DEBUG):
+            _polls.debug("%s", poll_line(check, result))
+        if change is None:
+            return None
+        if change.after.status is not change.before.status:
+            _log.log(*_told(change))
+            if self._notifier is not None:
+                self._notifier.put(change)
+        return change.after
+
+
+def _told(change: Change) -> tuple[int, str, str, str, str, str]:
+    level = logging.WARNING if change.after.status in ("down", "unknown") else logging.INFO
+    return (
+        level,
+        "check %s is %s (was %s) %s",
+        change.name,
+        change.after.status,
+        change.before.status,
+        change.result.detail,
+    )
+
+
+def poll_line(check: Check, result: Result) -> str:
+    """One poll as a line of text: time, status code or -1, name, address, what is wrong, seconds.
+
+    BadContent is what a response of the right status is called whose content is not as it should be.
+    """
+    code = -1 if result.status_code is None else result.status_code
+    wrong = {"": "", "status": "", "condition": "BadContent "}.get(result.reason, f"{result.detail or result.reason} ")
+    return f"{stamp(result.when)} {code} {check.name} {check.shown} {wrong}{result.elapsed:.2f}"

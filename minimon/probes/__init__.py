@@ -1,0 +1,118 @@
+"""One observation of a target, judged: the table of probes and the harness around them.
+
+`prepare` validates and compiles, `observe` polls and judges, so that no body travels; `observe_spec` is both at
+once on plain data, for executors in other processes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ..checks import Check, Probe
+from ..clock import Clock, SystemClock
+from ..conditions import Condition, compile, short
+from ..evaluate import Verdict, judge
+from ..model import Outcome, Response, Result
+from .call import CallProbe
+from .http import HttpProbe, Openers, scrub
+from .tcp import TcpProbe
+
+__all__ = ["Openers", "Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare", "probe"]
+
+
+class Prepared(NamedTuple):
+    """A check made ready to be observed again and again."""
+
+    name: str
+    probe: Callable[[float], Response]
+    expect: Condition | None
+    warn_if: Condition | None
+    timeout: float
+
+
+def prepare(spec: Mapping[str, Any], openers: Openers | None = None) -> Prepared:
+    """Make a spec ready: `name`, `target`, `timeout`, `expect`, `warn_if`, `options`, as `Check.spec()` gives it.
+
+    TLS contexts, which are costly, are shared through `openers`. Raises ConfigError.
+    """
+    name = spec["name"]
+    expect, warn_if = spec.get("expect"), spec.get("warn_if")
+    return Prepared(
+        name,
+        _probe_of(spec["target"], spec.get("options") or {}, openers or Openers()),
+        None if expect is None else compile(expect, f"check {name!r}: expect"),
+        None if warn_if is None else compile(warn_if, f"check {name!r}: warn_if", bad=True),
+        spec.get("timeout", 5.0),
+    )
+
+
+def _probe_of(target: Any, options: Mapping[str, Any], openers: Openers) -> Callable[[float], Response]:
+    if isinstance(target, Probe):
+        return target
+    if callable(target):
+        return CallProbe(target)
+    return TcpProbe(target) if target[:4].lower() == "tcp:" else HttpProbe(target, options, openers)
+
+
+def observe(prepared: Prepared, clock: Clock) -> Result:
+    """Poll once and judge. Never raises: what the host's code raises becomes a Result. Any thread."""
+    when, start = clock.time(), clock.monotonic()
+    response = None
+    try:
+        response = prepared.probe(prepared.timeout)
+        response.elapsed = clock.monotonic() - start
+        verdict = judge(response, prepared.expect, prepared.warn_if)
+    # The one broad except on a poll's way, and as broad as can be: a SystemExit of the host's code too is a failure.
+    except BaseException as error:
+        verdict = Verdict(Outcome.FAIL, "exception", described(error))
+    elapsed = clock.monotonic() - start
+    if elapsed > prepared.timeout and verdict.outcome is not Outcome.FAIL:
+        verdict = Verdict(Outcome.FAIL, "timeout", f"ended after {elapsed:.2f} s, timeout {prepared.timeout:g} s")
+    seen = (None, None) if not isinstance(response, Response) else (response.phases, response.status_code)
+    detail = scrub(short(verdict.detail, 300)) if verdict.detail else ""
+    return Result(prepared.name, verdict.outcome, verdict.reason, detail, when, elapsed, *seen)
+
+
+def described(error: BaseException) -> str:
+    """An exception as one line of text."""
+    text = short(error, 200)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def observe_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Poll and judge what a plain dict describes; the Result as a plain dict, with the spec's `attempt` beside it.
+
+    Picklable, of the module's top level, and of plain data only: any concurrent.futures.Executor can run it.
+    Raises ConfigError for a spec that cannot work.
+    """
+    options = spec.get("options") or {}
+    said = {key: spec[key] for key in ("timeout", "expect", "warn_if") if spec.get(key) is not None}
+    check = Check(spec["name"], spec["target"], **said, **options)
+    result = observe(prepare(check.spec()), SystemClock())
+    return {**result.plain(), "attempt": spec.get("attempt", 0)}
+
+
+def probe(url: str, timeout: float = 5.0, **options: Any) -> Result:
+    """Poll once and judge: the Result. Options are `expect`, `warn_if` and those of an HTTP request.
+
+    Raises ConfigError for an address or option that cannot work; never for what the target does.
+    """
+    check = Check("probe", url, timeout=timeout, **options)
+    return observe(prepare(check.spec())._replace(name=check.shown), SystemClock())
+
+
+def harnessed(function: Callable[..., Any]) -> Callable[..., Result]:
+    """The function as one that gives a Result, timed, and never raises. A decorator.
+
+    None and true values pass; false values fail with `condition`; exceptions fail with `exception`.
+    """
+    name = getattr(function, "__qualname__", type(function).__name__)
+
+    @functools.wraps(function, updated=())
+    def harness(*args: Any, **kwargs: Any) -> Result:
+        call = CallProbe(functools.partial(function, *args, **kwargs))
+        return observe(Prepared(name, call, None, None, float("inf")), SystemClock())
+
+    return harness

@@ -1,0 +1,21 @@
+"""A callable of the host as a target: it is called on a worker, and cannot be interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..checks import Probe
+from ..model import Response
+
+
+class CallProbe(Probe):
+    """Calls a function without arguments. What it returns is the Response's `value`; what it raises is raised."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+
+    def __call__(self, timeout: float) -> Response:
+        """Call it. A Response that it returns is taken as it is."""
+        value = self._function()
+        return value if isinstance(value, Response) else Response(value=value)

@@ -1,0 +1,246 @@
+"""The lock-guarded owner of all states: record what was seen, and hand it out as plain data."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from .checks import Check
+from .clock import Clock
+from .errors import ConfigError, UnknownCheckError, did_you_mean
+from .evaluate import Standing, advance, aggregate
+from .model import Change, CheckState, Result, Status
+
+RECENT = 16
+"""Results kept of each check."""
+FAILURES = 8
+"""Failures kept of each check, apart, so that successes cannot push them out."""
+EVENTS = 50
+"""Events kept, of all checks."""
+
+STATUSES = tuple(Status)
+
+
+class _Entry:
+    """All that is kept of one check."""
+
+    __slots__ = ("check", "expires", "failures", "recent", "state")
+
+    def __init__(self, check: Check, state: CheckState, expires: float) -> None:
+        self.check = check
+        self.state = state
+        self.expires = expires  # monotonic: what was seen counts until then, or the first run is awaited
+        self.recent: deque[Result] = deque(maxlen=RECENT)
+        self.failures: deque[Result] = deque(maxlen=FAILURES)
+
+
+class Event(NamedTuple):
+    """Something to tell of: kind is change, add, remove, pause, resume, start or stop."""
+
+    at: float
+    check: str
+    kind: str
+    before: str = ""
+    after: str = ""
+    detail: str = ""
+
+
+class Registry:
+    """The latest state of every check, and the events. The only owner of them; any thread may call any method."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # Guards _entries and _events. A leaf: held for dict work and the pure fold only.
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._events: deque[Event] = deque(maxlen=EVENTS)
+
+    def add(self, check: Check, expires: float) -> None:
+        """Keep a state for this check. Raises ConfigError when the name is taken."""
+        now = self._clock.time()
+        with self._lock:
+            if check.name in self._entries:
+                raise ConfigError(f"check {check.name!r}: there is one of this name already; names must differ")
+            self._entries[check.name] = _Entry(check, CheckState(check.name, since=now), expires)
+
+    def remove(self, name: str) -> Check:
+        """Forget this check; the Check that it was. Raises UnknownCheckError."""
+        with self._lock:
+            entry = self._find(name)
+            del self._entries[name]
+        return entry.check
+
+    def check(self, name: str) -> Check:
+        """The Check of this name. Raises UnknownCheckError."""
+        with self._lock:
+            return self._find(name).check
+
+    def checks(self) -> list[Check]:
+        """All checks, in the order they were added."""
+        with self._lock:
+            return [entry.check for entry in self._entries.values()]
+
+    def state(self, name: str) -> CheckState:
+        """The state of this check, as of its last record. Raises UnknownCheckError."""
+        with self._lock:
+            return self._find(name).state
+
+    def record(self, check: Check, result: Result, expires: float) -> Change | None:
+        """Fold one result in; it counts until `expires` (monotonic). None when the check is gone meanwhile.
+
+        The caller reacts to the change, outside the lock.
+        """
+        with self._lock:
+            entry = self._entries.get(check.name)
+            if entry is None or entry.check is not check:
+                return None
+            before = entry.state
+            after = entry.state = advance(check, before, result)
+            entry.expires = expires
+            if result.ok:
+                entry.recent.append(_bare(result))
+            else:
+                entry.recent.append(result)
+                entry.failures.append(result)
+            if after.status is not before.status:
+                self._events.append(
+                    Event(
+                        result.when,
+                        check.name,
+                        "change",
+                        before.status.value,
+                        after.status.value,
+                        result.detail,
+                    )
+                )
+        return Change(check.name, check, before, after, result)
+
+    def renew(self, name: str, expires: float) -> None:
+        """What is known of this check counts until `expires`: its next run is only now on the way."""
+        with self._lock:
+            if name in self._entries:
+                self._entries[name].expires = expires
+
+    def pause(self, name: str, paused: bool) -> bool:
+        """Mark the check paused or not; True when that is new. Raises UnknownCheckError."""
+        with self._lock:
+            entry = self._find(name)
+            new = entry.state.paused is not paused
+            entry.state = entry.state._replace(paused=paused)
+        return new
+
+    def tell(self, check: str, kind: str, detail: str = "") -> None:
+        """Add an event."""
+        event = Event(self._clock.time(), check, kind, detail=detail)
+        with self._lock:
+            self._events.append(event)
+
+    def overall(self) -> str:
+        """healthy, degraded, unhealthy or unknown, as of now."""
+        now = self._clock.monotonic()
+        with self._lock:
+            standings = [_standing(entry, now) for entry in self._entries.values()]
+        return aggregate(standings)
+
+    def snapshot(self) -> dict[str, Any]:
+        """overall, counts, checks and events of this instant, as plain data."""
+        now = self._clock.monotonic()
+        with self._lock:
+            rows = [
+                (e.check, e.state, _standing(e, now), tuple(e.recent), tuple(e.failures))
+                for e in self._entries.values()
+            ]
+            events = tuple(self._events)
+        return {
+            "overall": aggregate(standing for _, _, standing, _, _ in rows),
+            "counts": _count(standing for _, _, standing, _, _ in rows),
+            "checks": {row[0].name: _check_view(*row) for row in rows},
+            "events": [{**event._asdict(), "at": stamp(event.at)} for event in events],
+        }
+
+    def after_fork(self) -> None:
+        """In the child: a fresh lock; what was known stays, and goes stale."""
+        self._lock = threading.Lock()
+
+    def _find(self, name: str) -> _Entry:
+        try:
+            return self._entries[name]
+        except KeyError:
+            hint = did_you_mean(name, self._entries) if self._entries else "there is none yet"
+            raise UnknownCheckError(f"no check is named {name!r:.80}; {hint}") from None
+
+
+def _bare(result: Result) -> Result:
+    """A passed result as it is kept in the ring: phases and detail only on the last one and on failures."""
+    if not result.detail and result.phases is None:
+        return result
+    return result._replace(phases=None, detail="")
+
+
+def _standing(entry: _Entry, now: float) -> Standing:
+    state = entry.state
+    expired = now > entry.expires
+    status = Status.UNKNOWN if expired else state.status
+    return Standing(status, entry.check.critical, state.paused, awaited=state.last is None and not expired)
+
+
+def _count(standings: Iterable[Standing]) -> dict[str, int]:
+    counts = {**{status.value: 0 for status in STATUSES}, "paused": 0}
+    for standing in standings:
+        counts["paused" if standing.paused else standing.status.value] += 1
+    return counts
+
+
+def _check_view(
+    check: Check,
+    state: CheckState,
+    standing: Standing,
+    recent: tuple[Result, ...],
+    failures: tuple[Result, ...],
+) -> dict[str, Any]:
+    stale = state.last is not None and standing.status is not state.status
+    return {
+        "status": standing.status.value,
+        "paused": state.paused,
+        "critical": check.critical,
+        "group": check.group,
+        "tags": dict(check.tags),
+        "since": stamp(state.since),
+        "explanation": "stale: no run finished in time" if stale else state.explanation,
+        "streak": {"outcome": state.streak.outcome.value, "n": state.streak.n},
+        "counts": dict(zip(("pass", "warn", "fail", "unknown"), state.counts)),
+        "reasons": dict(state.reasons),
+        "last": _result_view(state.last),
+        "recent": [_result_view(result) for result in _kept(recent, failures)],
+    }
+
+
+def _kept(recent: tuple[Result, ...], failures: tuple[Result, ...]) -> list[Result]:
+    """The recent results, oldest first, before them the failures that have left the ring already."""
+    in_ring = set(map(id, recent))
+    return [failure for failure in failures if id(failure) not in in_ring] + list(recent)
+
+
+def _result_view(result: Result | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    return {
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "detail": result.detail,
+        "at": stamp(result.when),
+        "elapsed_s": round(result.elapsed, 6),
+        "status_code": result.status_code,
+    }
+
+
+def stamp(seconds: float) -> str:
+    """An instant as ISO 8601 in UTC with milliseconds: 2026-11-21T08:30:00.123Z. Seconds since the epoch."""
+    try:
+        text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError, OSError):  # a wall clock set to nonsense must not break a page
+        return "0001-01-01T00:00:00.000Z"
+    return text[:-6] + "Z"

@@ -1,0 +1,306 @@
+"""Turns due checks into work: a thread that only watches the clock, and a pool that runs what it hands over.
+
+The thread never calls the host's code and never waits for a worker, so whatever a target or a callback does, the
+clock is being watched: it starts what is due, adds workers when runs have to wait, and gives up on runs that have
+outlived their deadline. It sleeps until the next of these, and no shorter.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .clock import Clock
+from .pool import Pool, join_until
+from .timetable import Slot, Timetable, following
+
+GRACE = 0.5
+"""Seconds beyond its timeout after which a run is stuck."""
+PATIENCE = 0.05
+"""Seconds that a due run waits before a worker is added."""
+LAGS = 256
+"""Latest runs that `lag_s` looks at."""
+NEVER = float("inf")
+
+
+class Outlook(NamedTuple):
+    """What a finished run means for the next one."""
+
+    interval: float
+    """Seconds between regular runs."""
+    retry: float | None = None
+    """Seconds until the next run, while undecided."""
+    timed_out: bool = False
+
+
+class Entry(Slot):
+    """One check in the timetable, with what the scheduler knows of it. `work` is the owner's, untouched here."""
+
+    __slots__ = ("paused", "phase", "regular", "run", "suspect", "timeout", "work")
+
+    def __init__(self, name: str, timeout: float, work: Any) -> None:
+        super().__init__(name)
+        self.timeout = timeout
+        self.work = work
+        self.run: Run | None = None
+        self.paused = False
+        self.phase = 0.0  # the latest regular turn: the next ones follow in its rhythm
+        self.regular = True  # whether what is armed is a regular turn, and not a retry
+        self.suspect = False  # its last run timed out
+
+
+class Run:
+    """One run of one check: the job that a worker calls."""
+
+    __slots__ = ("claimed", "deadline", "due", "entry", "held", "scheduler", "started", "suspect")
+
+    def __init__(self, scheduler: Scheduler, entry: Entry) -> None:
+        self.scheduler = scheduler
+        self.entry = entry
+        self.due = entry.due
+        self.suspect = entry.suspect
+        self.held = False
+        self.claimed = False
+        self.started: float | None = None
+        self.deadline = NEVER
+
+    def __call__(self) -> None:
+        self.scheduler.perform(self)
+
+    def claim(self) -> bool:
+        """True once, for the first who asks, while the run still counts: only that one may record its result."""
+        return self.scheduler.claim(self)
+
+
+class Scheduler:
+    """Owns the timetable, the runs and the pool. Any thread may call any method; started once.
+
+    execute(run) -> Outlook   on a worker: polls, claims, records; must not raise
+    give_up(run)              on the scheduler's thread: the run is stuck, claimed, and its worker set aside
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        execute: Callable[[Run], Outlook],
+        give_up: Callable[[Run], None],
+        least: int = 2,
+        most: int = 32,
+    ) -> None:
+        self._clock, self._execute, self._give_up = clock, execute, give_up
+        self.pool = Pool("minimon-worker", least, most)
+        self._most_suspects = max(1, most // 2)
+        self._thread: threading.Thread | None = None
+        self._reset()
+        self._stopped = False
+
+    def _reset(self) -> None:
+        # Guards all below. A leaf: the pool is called and the host's code runs when it is free.
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._timetable: Timetable[Entry] = Timetable()
+        self._runs: set[Run] = set()  # handed to the pool and not finished
+        self._held: deque[Run] = deque()  # suspects that wait for another suspect to end
+        self._suspects = 0
+        self._watch_at = NEVER  # not before then a run can be stuck
+        self._short_since: float | None = None
+        self._sleeps_until = 0.0
+        self._lags: deque[float] = deque(maxlen=LAGS)
+        self.missed = 0
+
+    def start(self) -> None:
+        """Start the workers and the thread. Raises RuntimeError when the system gives no thread."""
+        self.pool.start()
+        self._thread = threading.Thread(target=self.work, name="minimon-scheduler", daemon=True)
+        self._thread.start()
+
+    def stop(self, deadline: float) -> bool:
+        """Start nothing more, wait for what runs until `deadline` (time.monotonic); True when all have ended."""
+        with self._lock:
+            self._stopped = True
+            self._wake.notify()
+        me, thread = threading.current_thread(), self._thread
+        ended = thread is None or thread is me or join_until(thread, deadline)
+        return self.pool.stop(deadline) and ended
+
+    def after_fork(self) -> None:
+        """In the child: nothing runs, nothing is due."""
+        self._reset()
+        self._stopped = True
+        self._thread = None
+        self.pool.after_fork()
+
+    # --- the timetable
+
+    def arm(self, entry: Entry, due: float) -> None:
+        """Have it run at `due` (monotonic), and regularly from then on."""
+        with self._lock:
+            entry.paused = False
+            if entry.run is None:
+                entry.regular = True
+                self._arm(entry, due)
+
+    def disarm(self, entry: Entry) -> None:
+        """Have it run no more; a run on its way is left to end, and does not count."""
+        with self._lock:
+            entry.paused = True
+            self._timetable.disarm(entry)
+            run = entry.run
+            if run is not None:
+                run.claimed = True
+                if run in self._held:
+                    self._held.remove(run)
+                    entry.run = None
+
+    def _arm(self, entry: Entry, due: float) -> None:
+        self._timetable.arm(entry, due)
+        if due < self._sleeps_until:
+            self._wake.notify()
+
+    # --- the scheduler's thread
+
+    def work(self) -> None:
+        """The thread's loop."""
+        while not self._stopped:
+            with self._lock:
+                now = self._clock.monotonic()
+                jobs, stuck, lacking = self._launch_due(now), self._find_stuck(now), self._lacking(now)
+                if not (jobs or stuck or lacking or self._stopped):
+                    self._sleep(now)
+            for job in jobs:
+                self.pool.submit(job)
+            for run, claimed in stuck:
+                self.pool.set_aside(run)
+                if claimed:
+                    self._give_up(run)
+            for _ in range(lacking):
+                self.pool.grow()
+
+    def _sleep(self, now: float) -> None:
+        due = self._timetable.next_due()
+        grow_at = NEVER if self._short_since is None else self._short_since + PATIENCE
+        self._sleeps_until = min(NEVER if due is None else due, self._watch_at, grow_at)
+        self._clock.wait(self._wake, None if self._sleeps_until == NEVER else self._sleeps_until - now)
+        self._sleeps_until = 0.0
+
+    def _launch_due(self, now: float) -> list[Run]:
+        """The runs that the pool is to get now. Suspects beyond their share are held back."""
+        jobs = []
+        for slot in self._timetable.take(now):
+            run = slot.run = Run(self, slot)
+            if run.suspect and self._suspects >= self._most_suspects:
+                run.held = True
+                self._held.append(run)
+            else:
+                jobs.append(self._launch(run, now))
+        return jobs
+
+    def _launch(self, run: Run, now: float) -> Run:
+        self._runs.add(run)
+        self._suspects += run.suspect
+        self._watch_at = min(self._watch_at, now + run.entry.timeout + GRACE)
+        return run
+
+    def _find_stuck(self, now: float) -> list[tuple[Run, bool]]:
+        """The runs beyond their deadline, each with whether it was claimed just now."""
+        if now < self._watch_at:
+            return []
+        stuck = [run for run in self._runs if run.deadline <= now]
+        for run in stuck:
+            self._runs.discard(run)
+            self._suspects -= run.suspect
+        self._watch_at = min(
+            (now + run.entry.timeout + GRACE if run.started is None else run.deadline for run in self._runs),
+            default=NEVER,
+        )
+        return [(run, self._claim(run)) for run in stuck]
+
+    def _lacking(self, now: float) -> int:
+        """How many workers to add: as many as are missing, once that has lasted for PATIENCE."""
+        lacking = min(self.pool.unfinished, self.pool.most) - self.pool.size
+        if lacking <= 0:
+            self._short_since = None
+        elif self._short_since is None:
+            self._short_since = now
+        elif now - self._short_since >= PATIENCE:
+            self._short_since = now
+            return lacking
+        return 0
+
+    # --- the workers' threads
+
+    def perform(self, run: Run) -> None:
+        """Run it, and put down the next one."""
+        if self._begin(run):
+            self._end(run, self._execute(run))
+
+    def _begin(self, run: Run) -> bool:
+        now = self._clock.monotonic()
+        with self._lock:
+            if self._stopped:
+                return False
+            run.started = now
+            run.deadline = now + run.entry.timeout + GRACE
+            if not run.held:
+                self._lags.append(now - run.due)
+            return True
+
+    def claim(self, run: Run) -> bool:
+        """See Run.claim."""
+        with self._lock:
+            return self._claim(run)
+
+    def _claim(self, run: Run) -> bool:
+        free = not (run.claimed or self._stopped)
+        run.claimed = True
+        return free
+
+    def _end(self, run: Run, outlook: Outlook) -> None:
+        now = self._clock.monotonic()
+        with self._lock:
+            held = self._release(run, now)
+            entry = run.entry
+            entry.run = None
+            entry.suspect = outlook.timed_out
+            if not (entry.paused or self._stopped):
+                self._arm_next(entry, run.due, outlook, now)
+            if not self._runs:
+                self._watch_at = NEVER
+                due = self._timetable.next_due()
+                if self._sleeps_until < (NEVER if due is None else due):
+                    self._wake.notify()  # it would wake up to look for a stuck run, and there is none
+        if held is not None:
+            self.pool.submit(held)
+
+    def _release(self, run: Run, now: float) -> Run | None:
+        """Take a finished run out of the books; the held suspect that may run in its place."""
+        if run not in self._runs:
+            return None
+        self._runs.discard(run)
+        self._suspects -= run.suspect
+        free = self._held and self._suspects < self._most_suspects and not self._stopped
+        return self._launch(self._held.popleft(), now) if free else None
+
+    def _arm_next(self, entry: Entry, due: float, outlook: Outlook, now: float) -> None:
+        if entry.regular:
+            entry.phase = due
+        next_due, missed = following(entry.phase, outlook.interval, now)
+        if entry.regular:
+            self.missed += missed
+        entry.regular = outlook.retry is None or next_due <= now + outlook.retry
+        self._arm(entry, next_due if entry.regular or outlook.retry is None else now + outlook.retry)
+
+    # --- what is told of it
+
+    def figures(self) -> dict[str, Any]:
+        """workers, busy, stuck, queue, lag_s, missed: as `/status` shows them under `self`."""
+        now = self._clock.monotonic()
+        with self._lock:
+            waiting = [run for run in self._runs if run.started is None]
+            lag = max([*self._lags, *(now - run.due for run in waiting)], default=0.0)
+            queue = len(waiting) + len(self._held)
+            missed = self.missed
+        figures = {"workers": self.pool.size, "busy": self.pool.busy, "stuck": self.pool.stuck}
+        return {**figures, "queue": queue, "lag_s": round(lag, 6), "missed": missed}

@@ -1,0 +1,144 @@
+"""HealthCheckServer: answers for a subject from a daemon thread, and a few more where clients are slow."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__, fork
+from ..errors import ConfigError, LifecycleError, PortError
+from ..pool import deadline_in, join_until
+
+if TYPE_CHECKING:
+    from .httpd import Httpd
+
+_log = logging.getLogger(__name__)
+
+LATER = {"token": None, "auth": None, "allowed_hosts": (), "details": None, "handler": None, "api": False}
+"""Options whose rooms are not built yet, with the values that ask for nothing."""
+
+
+class HealthCheckServer:
+    """Serves `/health` and `/status` of a subject: a Monitor, or any object with `is_healthy()` and
+    `get_detailed_stats()`.
+
+    host     the address to bind, IPv4 or IPv6; never looked up backwards
+    port     0 is a free one; the real one is `.port`, also after stop
+    httpd    the http.server.HTTPServer; None while stopped
+    thread   its daemon thread, `minimon-server`; None while stopped
+
+    Any thread may call any method. Several servers in one process serve several subjects.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        *,
+        token: str | None = None,
+        auth: Any = None,
+        allowed_hosts: tuple[str, ...] = (),
+        details: str | None = None,
+        handler: Any = None,
+        api: bool = False,
+    ) -> None:
+        given = {"token": token, "auth": auth, "allowed_hosts": allowed_hosts, "details": details}
+        for key, value in {**given, "handler": handler, "api": api}.items():
+            if value != LATER[key]:
+                raise ConfigError(f"server: {key} is not available in version {__version__}; leave it out")
+        if not isinstance(host, str) or not host:
+            raise ConfigError(f"server: host must be an address, got {host!r:.60}")
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ConfigError(f"server: port must be a whole number from 0 to 65535, got {port!r:.60}")
+        self.host = host
+        self.port = self._wanted_port = port
+        self.httpd: Httpd | None = None
+        self.thread: threading.Thread | None = None
+        # Guards httpd and thread. Held by start, stop and after_fork only.
+        self._lock = threading.Lock()
+
+    def start(self, server_instance: Any = None, *others: Any) -> HealthCheckServer:
+        """Bind and answer from now on; returns self.
+
+        Without a subject every answer is 503; with several it is healthy only if all are. Raises PortError when the
+        address cannot be bound, LifecycleError when it runs already.
+        """
+        from .httpd import Httpd  # here: http.server and what it imports cost 20 ms, which a stopped server need not
+
+        subjects = () if server_instance is None else (server_instance, *others)
+        for subject in subjects:
+            if not (hasattr(subject, "snapshot") or hasattr(subject, "is_healthy")):
+                raise ConfigError(
+                    f"server: {subject!r:.60} has neither is_healthy() nor snapshot(), so nothing to serve"
+                )
+        with self._lock:
+            if self.httpd is not None:
+                raise LifecycleError(f"the health server runs already on {self.host}:{self.port}; stop() it first")
+            fork.watch(self)
+            try:
+                httpd = Httpd((self.host, self._wanted_port), subjects)
+            except OSError as error:
+                raise self._port_error(error) from error
+            thread = threading.Thread(target=httpd.serve_forever, name="minimon-server", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                httpd.server_close()
+                raise
+            self.httpd, self.thread, self.port = httpd, thread, httpd.server_address[1]
+        _log.info("health server started on %s:%d", self.host, self.port)
+        return self
+
+    def _port_error(self, error: OSError) -> PortError:
+        import errno
+
+        hint = ""
+        if error.errno == errno.EADDRINUSE:
+            hint = "; another worker of this application may own it already: let one worker serve, or use port 0"
+        text = error.strerror or str(error)
+        return PortError(error.errno, f"cannot listen on {self.host}:{self._wanted_port}: {text}{hint}")
+
+    def stop(self, timeout: float = 2.0) -> bool:
+        """Free the port at once, let answers in flight end; True when all threads have within `timeout` seconds.
+
+        Idempotent, safe before start and from any thread, its own among them.
+        """
+        deadline = deadline_in(timeout)
+        with self._lock:
+            httpd, thread = self.httpd, self.thread
+            self.httpd = self.thread = None
+        if httpd is None or thread is None:
+            return True
+        httpd.shutdown()
+        ended = thread is threading.current_thread() or join_until(thread, deadline)
+        ended = httpd.finish(deadline) and ended
+        _log.info("health server on %s:%d stopped", self.host, self.port)
+        return ended
+
+    @contextlib.contextmanager
+    def serving(self, *subjects: Any) -> Iterator[HealthCheckServer]:
+        """Run for the length of a `with` block, which gets the server."""
+        self.start(*subjects)
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    def __enter__(self) -> HealthCheckServer:
+        return self if self.httpd is not None else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def after_fork(self) -> None:
+        """In the child: the inherited sockets are closed, for the parent's clients; may be started there."""
+        httpd, self.httpd, self.thread = self.httpd, None, None
+        self._lock = threading.Lock()
+        if httpd is not None:
+            httpd.after_fork()
