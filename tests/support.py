@@ -1,0 +1,41 @@
+"""What the tests share: waiting for a condition, threads and descriptors counted, Python started afresh."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> bool:
+    """True as soon as the condition holds, False when it does not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        pause.wait(0.005)
+    return True
+
+
+def our_threads() -> list[str]:
+    """The names of minimon's threads that are alive."""
+    return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("minimon"))
+
+
+def descriptors() -> int:
+    """How many file descriptors this process has open; 0 where that cannot be seen."""
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+
+
+def python(code: str, *options: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter that finds this checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, cwd=ROOT)
