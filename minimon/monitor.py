@@ -6,7 +6,6 @@ with Monitor([Check("search", "https://search.internal/ping")]) as monitor:
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from . import __version__, fork
 from .checks import OPTIONS, VALUES, Check, check_options
 from .clock import Clock, SystemClock
 from .errors import ConfigError, LifecycleError, did_you_mean
+from .log import logger
 from .model import Change, CheckState
 from .notify import Notifier
 from .poller import Poller, Work
@@ -26,7 +26,7 @@ from .registry import Registry, stamp
 from .scheduler import GRACE, NEVER, Entry, Scheduler
 from .timetable import draw, first_due
 
-_log = logging.getLogger(__name__)
+_log = logger("monitor")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

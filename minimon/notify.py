@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
 
+from .log import logger
 from .model import Change
 from .pool import join_until
 
-_log = logging.getLogger(__name__)
+_log = logger("notify")
 
 MOST_WAITING = 1000
 """Changes that wait for a slow callback at most; further ones are dropped and counted."""

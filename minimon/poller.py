@@ -7,6 +7,7 @@ import logging
 from .checks import Check
 from .clock import Clock
 from .evaluate import undecided
+from .log import logger
 from .model import Change, CheckState, Outcome, Result
 from .notify import Notifier
 from .probes import Prepared, observe
@@ -14,8 +15,8 @@ from .registry import Registry, stamp
 from .scheduler import GRACE, NEVER, Outlook, Run
 from .timetable import draw
 
-_log = logging.getLogger(__name__)
-_polls = logging.getLogger("minimon.polls")
+_log = logger("poller")
+_polls = logger("polls")
 
 RETRY = 2.0
 """Seconds until the next run of a check that is undecided, if its own interval is not shorter."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 
-_log = logging.getLogger(__name__)
+from .log import logger
+
+_log = logger("pool")
 
 Job = Callable[[], None]
 

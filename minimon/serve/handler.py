@@ -8,13 +8,14 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ..log import logger
 from .exposition import to_json
 from .routing import Reply, health, refusal, route, status
 
 if TYPE_CHECKING:
     from .httpd import Httpd
 
-_log = logging.getLogger(__name__)
+_log = logger("handler")
 
 
 class HealthCheckHandler(http.server.BaseHTTPRequestHandler):

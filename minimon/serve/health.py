@@ -7,15 +7,15 @@ longer than a second for it.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..log import logger
 from ..pool import Pool
 from .routing import Said
 
-_log = logging.getLogger(__name__)
+_log = logger("health")
 
 PATIENCE = 1.0
 """Seconds that a plain subject has to answer."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections.abc import Iterator
 from types import TracebackType
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__, fork
 from ..errors import ConfigError, LifecycleError, PortError
+from ..log import logger
 from ..pool import deadline_in, join_until
 
 if TYPE_CHECKING:
     from .httpd import Httpd
 
-_log = logging.getLogger(__name__)
+_log = logger("server")
 
 LATER = {"token": None, "auth": None, "allowed_hosts": (), "details": None, "handler": None, "api": False}
 """Options whose rooms are not built yet, with the values that ask for nothing."""
