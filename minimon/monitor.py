@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from . import __version__, fork
 from .checks import OPTIONS, VALUES, Check, check_options
@@ -38,6 +38,28 @@ LATER = {
     "executor": (None,),
 }
 """Options whose rooms are not built yet, with the values that ask for nothing."""
+
+
+FIGURES = {
+    "workers": "threads of the pool, without those set aside",
+    "busy": "workers that are at a run",
+    "stuck": "workers set aside because their run outlived its deadline",
+    "queue": "due runs that wait for a worker",
+    "lag_s": "how late a run has started or still waits: the most among the latest 256, in seconds",
+    "missed": "turns that were left out because the one before took too long, or no worker was free",
+    "dropped": "changes that on_change was not told of, because it was too slow",
+    "callback_errors": "calls of on_change that raised",
+}
+"""The keys of `self` in the document of `/status`, each with its meaning."""
+
+
+class _Life(NamedTuple):
+    """What exists between start() and stop()."""
+
+    scheduler: Scheduler
+    notifier: Notifier | None
+    started_at: float
+    started: float
 
 
 class Monitor:
@@ -81,13 +103,11 @@ class Monitor:
         self._openers = Openers()
         self._registry = Registry(self._clock)
         self._entries: dict[str, Entry] = {}
-        self._scheduler: Scheduler | None = None
-        self._notifier: Notifier | None = None
-        self._started: tuple[float, float] | None = None
         self._pid = os.getpid()
-        # Guards _entries, _scheduler, _notifier and _started. Taken before the registry's and the scheduler's lock,
-        # which take no other; held by start, stop and changes of the list, never by a poll.
+        # Guards _entries and the replacement of _life. Taken before the registry's and the scheduler's lock, which take
+        # no other; held by start, stop and changes of the list, never by a poll or by a reader.
         self._lock = threading.RLock()
+        self._life: _Life | None = None
         for check in checks:
             self.add(check)
 
@@ -97,18 +117,18 @@ class Monitor:
         """Start polling; returns self. Raises LifecycleError when it runs already. A stopped one may start again."""
         self._mind_fork()
         with self._lock:
-            if self._scheduler is not None:
+            if self._life is not None:
                 raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")
             fork.watch(self)
             self._pid = os.getpid()
-            self._started = self._clock.time(), self._clock.monotonic()
-            if "on_change" in self._hooks:
-                self._notifier = Notifier(self._hooks["on_change"])
-            poller = Poller(self._clock, self._registry, self._notifier)
-            self._scheduler = Scheduler(self._clock, poller.execute, poller.give_up, *self._bounds)
+            notifier = Notifier(self._hooks["on_change"]) if "on_change" in self._hooks else None
+            poller = Poller(self._clock, self._registry, notifier)
+            scheduler = Scheduler(self._clock, poller.execute, poller.give_up, *self._bounds)
+            self._life = _Life(scheduler, notifier, self._clock.time(), self._clock.monotonic())
             for entry in list(self._entries.values()):
-                self._schedule(entry, self._scheduler)
-            self._start_threads(self._scheduler, self._notifier)
+                entry.run = None  # one of the life before may still be on its way; it counts no more
+                self._schedule(entry, scheduler)
+            self._start_threads(scheduler, notifier)
         self._registry.tell("", "start")
         _log.info("monitor %s started with %d checks", self.name, len(self._entries))
         self._call_hook("on_start")
@@ -131,16 +151,12 @@ class Monitor:
         self._mind_fork()
         deadline = deadline_in(timeout)
         with self._lock:
-            scheduler, notifier = self._scheduler, self._notifier
-            self._scheduler = self._notifier = None
-            self._started = None
-        if scheduler is None:
+            life, self._life = self._life, None
+        if life is None:
             return True
-        ended = scheduler.stop(deadline)
-        for entry in list(self._entries.values()):
-            entry.run = None
+        ended = life.scheduler.stop(deadline)
         self._registry.tell("", "stop")
-        ended = (notifier is None or notifier.stop(deadline)) and ended
+        ended = (life.notifier is None or life.notifier.stop(deadline)) and ended
         _log.info("monitor %s stopped", self.name)
         self._call_hook("on_stop")
         return ended
@@ -157,7 +173,7 @@ class Monitor:
     def running(self) -> bool:
         """True between start() and stop()."""
         self._mind_fork()
-        return self._scheduler is not None
+        return self._life is not None
 
     def _call_hook(self, name: str) -> None:
         try:
@@ -180,9 +196,9 @@ class Monitor:
         with self._lock:
             self._registry.add(check, NEVER)
             entry = self._entries[check.name] = Entry(check.name, check.timeout, work)
-            if self._scheduler is not None:
+            if self._life is not None:
                 self._registry.tell(check.name, "add")
-                self._schedule(entry, self._scheduler)
+                self._schedule(entry, self._life.scheduler)
         return check
 
     def remove(self, name: str) -> Check:
@@ -191,8 +207,8 @@ class Monitor:
         with self._lock:
             check = self._registry.remove(name)
             entry = self._entries.pop(name)
-            if self._scheduler is not None:
-                self._scheduler.disarm(entry)
+            if self._life is not None:
+                self._life.scheduler.disarm(entry)
                 self._registry.tell(name, "remove")
         return check
 
@@ -202,8 +218,8 @@ class Monitor:
         with self._lock:
             if self._registry.pause(name, True):
                 self._entries[name].paused = True
-                if self._scheduler is not None:
-                    self._scheduler.disarm(self._entries[name])
+                if self._life is not None:
+                    self._life.scheduler.disarm(self._entries[name])
                 self._registry.tell(name, "pause")
 
     def resume(self, name: str) -> None:
@@ -213,8 +229,8 @@ class Monitor:
             if self._registry.pause(name, False):
                 entry = self._entries[name]
                 entry.paused = False
-                if self._scheduler is not None:
-                    self._arm(entry, self._scheduler, self._clock.monotonic())
+                if self._life is not None:
+                    self._arm(entry, self._life.scheduler, self._clock.monotonic())
                 self._registry.tell(name, "resume")
 
     def check(self, name: str, **options: Any) -> Callable[[Function], Function]:
@@ -268,24 +284,15 @@ class Monitor:
     def snapshot(self) -> dict[str, Any]:
         """All that is known, of one instant, as plain data that JSON carries: the document of `/status`."""
         self._mind_fork()
-        with self._lock:
-            scheduler, notifier, started = self._scheduler, self._notifier, self._started
-        uptime = self._clock.monotonic() - started[1] if started else 0.0
+        life = self._life
         service = {
             "name": self.name,
             "version": __version__,
             "pid": os.getpid(),
-            "uptime_s": round(uptime, 3),
-            "started_at": stamp(started[0]) if started else None,
+            "uptime_s": round(self._clock.monotonic() - life.started, 3) if life else 0.0,
+            "started_at": stamp(life.started_at) if life else None,
         }
-        figures = _IDLE if scheduler is None else scheduler.figures()
-        dropped = 0 if notifier is None else notifier.dropped
-        return {
-            "schema": 1,
-            "service": service,
-            **self._registry.snapshot(),
-            "self": {**figures, "dropped": dropped},
-        }
+        return {"schema": 1, "service": service, **self._registry.snapshot(), "self": _figures(life)}
 
     def get_detailed_stats(self) -> dict[str, Any]:
         """The same as `snapshot()`: what a HealthCheckServer asks its subject for."""
@@ -298,11 +305,11 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
-        for part in (self._scheduler, self._notifier):
-            if part is not None:
-                part.after_fork()
-        self._scheduler = self._notifier = None
-        self._started = None
+        life, self._life = self._life, None
+        if life is not None:
+            life.scheduler.after_fork()
+            if life.notifier is not None:
+                life.notifier.after_fork()
         for entry in self._entries.values():
             entry.run = None
 
@@ -311,7 +318,13 @@ class Monitor:
             self.after_fork()
 
 
-_IDLE = {"workers": 0, "busy": 0, "stuck": 0, "queue": 0, "lag_s": 0.0, "missed": 0}
+def _figures(life: _Life | None) -> dict[str, Any]:
+    """How the monitor itself is doing: the document's `self`."""
+    if life is None:
+        return dict.fromkeys(FIGURES, 0)
+    told = life.notifier
+    calls = {"dropped": told.dropped if told else 0, "callback_errors": told.errors if told else 0}
+    return {**life.scheduler.figures(), **calls}
 
 
 def _nothing(monitor: Monitor) -> None:

@@ -102,5 +102,7 @@ def poll_line(check: Check, result: Result) -> str:
     BadContent is what a response of the right status is called whose content is not as it should be.
     """
     code = -1 if result.status_code is None else result.status_code
-    wrong = {"": "", "status": "", "condition": "BadContent "}.get(result.reason, f"{result.detail or result.reason} ")
+    wrong = f"{result.detail or result.reason} ".lstrip()
+    if result.status_code is not None:
+        wrong = {"status": "", "condition": "BadContent "}.get(result.reason, wrong)
     return f"{stamp(result.when)} {code} {check.name} {check.shown} {wrong}{result.elapsed:.2f}"

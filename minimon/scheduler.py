@@ -262,10 +262,11 @@ class Scheduler:
         with self._lock:
             held = self._release(run, now)
             entry = run.entry
-            entry.run = None
-            entry.suspect = outlook.timed_out
-            if not (entry.paused or self._stopped):
-                self._arm_next(entry, run.due, outlook, now)
+            if entry.run is run and not self._stopped:  # else it belongs to another scheduler by now
+                entry.run = None
+                entry.suspect = outlook.timed_out
+                if not entry.paused:
+                    self._arm_next(entry, run.due, outlook, now)
             if not self._runs:
                 self._watch_at = NEVER
                 due = self._timetable.next_due()
