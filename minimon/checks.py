@@ -47,6 +47,21 @@ class _DefaultInt(int):
     """The same for whole numbers."""
 
 
+DEFAULTS: dict[str, Any] = {
+    "every": 10.0,
+    "timeout": 5.0,
+    "expect": None,
+    "warn_if": None,
+    "fall": 3,
+    "rise": 2,
+    "retry_interval": None,
+    "critical": None,
+    "initial_delay": None,
+    "group": "",
+    "tags": _NOTHING,
+}
+"""What holds where a check and the Monitor's `defaults` say nothing."""
+
 _TEN_SECONDS, _FIVE_SECONDS = _DefaultFloat(10.0), _DefaultFloat(5.0)
 _THREE, _TWO = _DefaultInt(3), _DefaultInt(2)
 
@@ -106,27 +121,19 @@ class Check:
     ) -> None:
         if not isinstance(name, str) or not name or len(name) > 200 or not name.isprintable():
             raise ConfigError(f"check {name!r:.80}: name must be a printable text of 1 to 200 characters")
-        said = {
-            "every": every,
-            "timeout": timeout,
-            "expect": expect,
-            "warn_if": warn_if,
-            "fall": fall,
-            "rise": rise,
-        }
-        said.update(retry_interval=retry_interval, critical=critical, initial_delay=initial_delay)
-        said.update(group=group, tags=tags, **options)
-        self.__dict__.update(name=name, target=target, _said=said)
-        self.__dict__.update(_settle(name, target, said))
+        values = (every, timeout, expect, warn_if, fall, rise, retry_interval, critical, initial_delay, group, tags)
+        given = {key: value for key, value in zip(DEFAULTS, values) if _given(value)}
+        self._settle(name, target, {**given, **options})
+
+    def _settle(self, name: str, target: Any, given: dict[str, Any]) -> None:
+        self.__dict__.update(_settled(name, target, given), name=name, target=target, _given=given)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Check:
         """This check, with `defaults` in place of what was not given. HTTP options go to HTTP targets only."""
         fitting = {key: value for key, value in defaults.items() if key in VALUES or _is_http(self.target)}
-        said = {**self.__dict__["_said"]}
-        said.update((key, value) for key, value in fitting.items() if not _given(said.get(key)))
         new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
-        new.__dict__.update(_settle(self.name, self.target, said), _said=said)
+        new._settle(self.name, self.target, {**fitting, **self.__dict__["_given"]})
         return new
 
     def spec(self) -> dict[str, Any]:
@@ -191,18 +198,18 @@ def _given(value: Any) -> bool:
     return not (unsaid or (isinstance(value, str) and not value))
 
 
-def _settle(name: str, target: Any, said: Mapping[str, Any]) -> dict[str, Any]:
-    """Every attribute of a Check from what was said of it."""
+def _settled(name: str, target: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every attribute of a Check from what was given of it."""
     where = f"check {name!r}"
     shown = _shown_target(where, target)
-    options = {key: value for key, value in said.items() if key not in VALUES}
-    settled = {key: VALUES[key](f"{where}: {key}", said[key]) for key in VALUES}
+    options = {key: value for key, value in given.items() if key not in VALUES}
     check_options(where, target, options)
+    settled = {key: VALUES[key](f"{where}: {key}", given.get(key, DEFAULTS[key])) for key in VALUES}
     if settled["critical"] is None:
         settled["critical"] = callable(target) and not isinstance(target, Probe)
     if settled["initial_delay"] == "interval" and not callable(settled["every"]):
         settled["initial_delay"] = settled["every"]
-    return {**settled, "options": options, "shown": shown}
+    return {**settled, "options": options or _NOTHING, "shown": shown}
 
 
 def check_options(where: str, target: Any, options: Mapping[str, Any]) -> None:
@@ -313,7 +320,7 @@ def _line(where: str, value: Any) -> str:
 def _tags(where: str, value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(t, str) for pair in value.items() for t in pair):
         raise ConfigError(f"{where} must be a dict of texts, got {value!r:.60}")
-    return dict(value)
+    return dict(value) if value else _NOTHING
 
 
 VALUES: dict[str, Callable[[str, Any], Any]] = {

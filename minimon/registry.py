@@ -22,6 +22,7 @@ EVENTS = 50
 """Events kept, of all checks."""
 
 STATUSES = tuple(Status)
+_make = tuple.__new__  # see evaluate: a third of the cost of calling the class
 
 
 class _Entry:
@@ -33,8 +34,22 @@ class _Entry:
         self.check = check
         self.state = state
         self.expires = expires  # monotonic: what was seen counts until then, or the first run is awaited
-        self.recent: deque[Result] = deque(maxlen=RECENT)
-        self.failures: deque[Result] = deque(maxlen=FAILURES)
+        self.recent: list[Result] = []  # lists, for a deque takes half a KiB even when empty
+        self.failures: list[Result] = []
+
+    def keep(self, result: Result) -> None:
+        """Put a result into the rings; phases and detail are kept on failures only, and on the last result."""
+        if result.reason and not result.ok:
+            _push(self.failures, result, FAILURES)
+        elif result.phases is not None or result.detail:
+            result = result._replace(phases=None, detail="")
+        _push(self.recent, result, RECENT)
+
+
+def _push(ring: list[Result], result: Result, most: int) -> None:
+    if len(ring) == most:
+        del ring[0]
+    ring.append(result)
 
 
 class Event(NamedTuple):
@@ -100,11 +115,7 @@ class Registry:
             before = entry.state
             after = entry.state = advance(check, before, result)
             entry.expires = expires
-            if result.ok:
-                entry.recent.append(_bare(result))
-            else:
-                entry.recent.append(result)
-                entry.failures.append(result)
+            entry.keep(result)
             if after.status is not before.status:
                 self._events.append(
                     Event(
@@ -116,7 +127,7 @@ class Registry:
                         result.detail,
                     )
                 )
-        return Change(check.name, check, before, after, result)
+        return _make(Change, (check.name, check, before, after, result))
 
     def renew(self, name: str, expires: float) -> None:
         """What is known of this check counts until `expires`: its next run is only now on the way."""
@@ -171,13 +182,6 @@ class Registry:
         except KeyError:
             hint = did_you_mean(name, self._entries) if self._entries else "there is none yet"
             raise UnknownCheckError(f"no check is named {name!r:.80}; {hint}") from None
-
-
-def _bare(result: Result) -> Result:
-    """A passed result as it is kept in the ring: phases and detail only on the last one and on failures."""
-    if not result.detail and result.phases is None:
-        return result
-    return result._replace(phases=None, detail="")
 
 
 def _standing(entry: _Entry, now: float) -> Standing:
