@@ -62,8 +62,8 @@ DEFAULTS: dict[str, Any] = {
 }
 """What holds where a check and the Monitor's `defaults` say nothing."""
 
-_TEN_SECONDS, _FIVE_SECONDS = _DefaultFloat(10.0), _DefaultFloat(5.0)
-_THREE, _TWO = _DefaultInt(3), _DefaultInt(2)
+_TEN_SECONDS, _FIVE_SECONDS = _DefaultFloat(DEFAULTS["every"]), _DefaultFloat(DEFAULTS["timeout"])
+_THREE, _TWO = _DefaultInt(DEFAULTS["fall"]), _DefaultInt(DEFAULTS["rise"])
 
 
 class Check:
