@@ -201,7 +201,7 @@ def _given(value: Any) -> bool:
 def _settled(name: str, target: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every attribute of a Check from what was given of it."""
     where = f"check {name!r}"
-    shown = _shown_target(where, target)
+    shown = shown_target(where, target)
     options = {key: value for key, value in given.items() if key not in VALUES}
     check_options(where, target, options)
     settled = {key: VALUES[key](f"{where}: {key}", given.get(key, DEFAULTS[key])) for key in VALUES}
@@ -226,7 +226,8 @@ def _is_http(target: Any) -> bool:
     return isinstance(target, str) and target[:5].lower() in ("http:", "https")
 
 
-def _shown_target(where: str, target: Any) -> str:
+def shown_target(where: str, target: Any) -> str:
+    """A target as it may be shown: an address without userinfo and query values, a callable by its name."""
     if isinstance(target, str):
         return shown_url(_address(where, target))
     if not callable(target):

@@ -89,14 +89,33 @@ def _tests(item: Any, where: str, bad: bool) -> Iterator[tuple[str, Test]]:
             raise ConfigError(f"{where}: {key}: {error}") from None
 
 
-def short(value: object, limit: int = 120) -> str:
-    """Any value as one line of text of at most `limit` characters. Never raises."""
+def short(text: object, limit: int = 120) -> str:
+    """A text, or an exception's text, as one printable line of at most `limit` characters, scrubbed. Never raises."""
     try:
-        text = value if isinstance(value, str) else str(value) if isinstance(value, BaseException) else repr(value)
-    except Exception:  # a __str__ or __repr__ of the host may do anything
-        text = f"<{type(value).__name__}>"
-    text = "".join(c if c.isprintable() else " " for c in text[: limit + 1])
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+        whole = str(text)
+    except Exception:  # a __str__ of the host may do anything
+        whole = f"<{type(text).__name__}>"
+    line = "".join(c if c.isprintable() else " " for c in whole[: 4 * limit])
+    if len(whole) > 4 * limit:
+        line = re.sub(r"://[^/\s]*$", "://***", line)  # userinfo whose @ was cut off could not be told
+    line = scrub(line)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def quoted(value: object, limit: int = 120) -> str:
+    """Any value as Python writes it, in one line of at most `limit` characters, scrubbed. Never raises."""
+    try:
+        return short(repr(value), limit)
+    except Exception:  # a __repr__ of the host may do anything
+        return f"<{type(value).__name__}>"
+
+
+def scrub(text: str) -> str:
+    """A text in which the userinfo and the query values of URLs are masked."""
+    if "://" not in text:
+        return text
+    text = re.sub(r"(\w://)[^/\s]*@", r"\1***@", text)
+    return re.sub(r"([?&][^=\s&\"']*=)[^\s&\"']*", r"\1***", text)
 
 
 def _status_code(value: Any) -> Test:
@@ -110,7 +129,7 @@ def _status_code(value: Any) -> Test:
         code = response.status_code
         if code is not None and any(low <= code <= high for low, high in ranges):
             return None
-        return f"status_code: expected {short(value)}, got {code} {response.reason_phrase}".rstrip()
+        return f"status_code: expected {quoted(value)}, got {code} {response.reason_phrase}".rstrip()
 
     return test
 
@@ -131,7 +150,7 @@ def _text(value: Any) -> Test:
     if not isinstance(value, str):
         raise ValueError(f"expected a text, got {value!r:.60}")
     return lambda response: (
-        None if response.text == value else f"text: expected {short(value)}, got {short(response.text)}"
+        None if response.text == value else f"text: expected {quoted(value)}, got {quoted(response.text)}"
     )
 
 
@@ -144,7 +163,7 @@ def _contains(value: Any) -> Test:
     def test(response: Response) -> str | None:
         text = response.text
         missing = next((item for item in wanted if item not in text), None)
-        return None if missing is None else f"contains: {short(missing)} is not in {short(text)}"
+        return None if missing is None else f"contains: {quoted(missing)} is not in {quoted(text)}"
 
     return test
 
@@ -157,7 +176,7 @@ def _json(value: Any) -> Test:
             seen = response.json()
         except ValueError as error:
             return f"json: not JSON ({short(error)})"
-        return None if same_json(value, seen) else f"json: expected {short(value)}, got {short(seen)}"
+        return None if same_json(value, seen) else f"json: expected {quoted(value)}, got {quoted(seen)}"
 
     return test
 
@@ -198,7 +217,7 @@ def _callback(value: Any) -> Test:
 
     def test(response: Response) -> str | None:
         answer = value(response)
-        return None if answer is True else f"callback: expected True, got {short(answer)}"
+        return None if answer is True else f"callback: expected True, got {quoted(answer)}"
 
     return test
 

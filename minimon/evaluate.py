@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .checks import Check
-from .conditions import Condition, Unmet, short
+from .conditions import Condition, Unmet, quoted
 from .model import CheckState, Counts, Outcome, Response, Result, Status, Streak
 
 PASS, WARN, FAIL, UNKNOWN = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.UNKNOWN
@@ -33,7 +33,7 @@ def judge(response: Response, expect: Condition | None, warn_if: Condition | Non
     if unmet is not None:
         return Verdict(FAIL, *unmet)
     if warn_if is not None and (bad := warn_if.unmet(response)) is None:
-        return Verdict(WARN, "condition", f"warn_if holds: {short(warn_if.spec)}, after {response.elapsed:.3f} s")
+        return Verdict(WARN, "condition", f"warn_if holds: {quoted(warn_if.spec)}, after {response.elapsed:.3f} s")
     if warn_if is not None and bad is not None and bad.reason == "exception":
         return Verdict(FAIL, "exception", f"warn_if: {bad.text}")
     return Verdict(PASS)
@@ -46,9 +46,7 @@ def success(response: Response) -> Unmet | None:
         got = f"{code} {response.reason_phrase}".rstrip()
         return None if 200 <= code <= 299 else Unmet("status", f"status_code: expected 2xx, got {got}")
     value = response.value
-    if hasattr(value, "__await__"):
-        return Unmet("condition", "returned a coroutine that nobody awaited; give a function that runs it to its end")
-    return None if value is None or value else Unmet("condition", f"returned {short(value)}")
+    return None if value is None or value else Unmet("condition", f"returned {quoted(value)}")
 
 
 def advance(check: Check, state: CheckState, result: Result) -> CheckState:

@@ -7,19 +7,25 @@ once on plain data, for executors in other processes.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ..checks import Check, Probe
+from ..checks import Check, Probe, shown_target
 from ..clock import Clock, SystemClock
-from ..conditions import Condition, compile, short
+from ..conditions import Condition, compile, quoted, short
+from ..errors import ConfigError
 from ..evaluate import Verdict, judge
 from ..model import Outcome, Response, Result
 from .call import CallProbe
-from .http import HttpProbe, Openers, scrub
+from .http import HttpProbe, Openers
 from .tcp import TcpProbe
 
 __all__ = ["Openers", "Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare", "probe"]
+
+
+SPEC = ("name", "target", "timeout", "expect", "warn_if", "options", "attempt")
+"""The keys of a spec."""
 
 
 class Prepared(NamedTuple):
@@ -62,16 +68,20 @@ def observe(prepared: Prepared, clock: Clock) -> Result:
     response = None
     try:
         response = prepared.probe(prepared.timeout)
+        if not isinstance(response, Response):
+            raise TypeError(f"expected a Response of the Probe, got {quoted(response)}")
         response.elapsed = clock.monotonic() - start
         verdict = judge(response, prepared.expect, prepared.warn_if)
     # The one broad except on a poll's way, and as broad as can be: a SystemExit of the host's code too is a failure.
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
         verdict = Verdict(Outcome.FAIL, "exception", described(error))
     elapsed = clock.monotonic() - start
     if elapsed > prepared.timeout and verdict.outcome is not Outcome.FAIL:
         verdict = Verdict(Outcome.FAIL, "timeout", f"ended after {elapsed:.2f} s, timeout {prepared.timeout:g} s")
     seen = (None, None) if not isinstance(response, Response) else (response.phases, response.status_code)
-    detail = scrub(short(verdict.detail, 300)) if verdict.detail else ""
+    detail = short(verdict.detail, 300) if verdict.detail else ""
     return Result(prepared.name, verdict.outcome, verdict.reason, detail, when, elapsed, *seen)
 
 
@@ -87,6 +97,9 @@ def observe_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     Picklable, of the module's top level, and of plain data only: any concurrent.futures.Executor can run it.
     Raises ConfigError for a spec that cannot work.
     """
+    unknown = [key for key in spec if key not in SPEC]
+    if unknown or "name" not in spec or "target" not in spec:
+        raise ConfigError(f"spec: name and target are needed, {', '.join(SPEC)} are known, got {quoted(list(spec))}")
     options = spec.get("options") or {}
     said = {key: spec[key] for key in ("timeout", "expect", "warn_if") if spec.get(key) is not None}
     check = Check(spec["name"], spec["target"], **said, **options)
@@ -106,9 +119,10 @@ def probe(url: str, timeout: float = 5.0, **options: Any) -> Result:
 def harnessed(function: Callable[..., Any]) -> Callable[..., Result]:
     """The function as one that gives a Result, timed, and never raises. A decorator.
 
-    None and true values pass; false values fail with `condition`; exceptions fail with `exception`.
+    None and true values pass; false values fail with `condition`; exceptions fail with `exception`. Raises ConfigError
+    for what cannot be called, and for a coroutine function.
     """
-    name = getattr(function, "__qualname__", type(function).__name__)
+    name = shown_target("harnessed", function)
 
     @functools.wraps(function, updated=())
     def harness(*args: Any, **kwargs: Any) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..checks import Probe
-from ..model import Response
+from ..model import Fault, Response
 
 
 class CallProbe(Probe):
@@ -18,4 +18,11 @@ class CallProbe(Probe):
     def __call__(self, timeout: float) -> Response:
         """Call it. A Response that it returns is taken as it is."""
         value = self._function()
+        if hasattr(value, "__await__"):
+            getattr(value, "close", _nothing)()  # else Python warns the host of a coroutine that nobody awaited
+            return Response(error=Fault("condition", "returned a coroutine; give a function that runs it to its end"))
         return value if isinstance(value, Response) else Response(value=value)
+
+
+def _nothing() -> None:
+    """For what is awaited and cannot be closed."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from ..checks import Probe
+from ..errors import ConfigError
 from ..model import Fault, Response
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1 << 20
 """Bytes of an answer's body that are read at most, unless `max_body` says otherwise."""
+LONGEST = 86400.0
+"""Seconds: a longer timeout is cut to it, for sockets take no more than some weeks."""
 STEP = 1 << 16
 SAFE = "!#$%&'()*+,/:;=?@[]~"
 
@@ -34,7 +37,10 @@ class Openers:
         self._made: dict[tuple[bool, str | None], urllib.request.OpenerDirector] = {}
 
     def get(self, verify: bool, ca_file: str | None) -> urllib.request.OpenerDirector:
-        """The opener for these settings. Any thread; two at once may make one too many, and share one after."""
+        """The opener for these settings. Any thread; two at once may make one too many, and share one after.
+
+        Raises OSError for a `ca_file` that cannot be read, or holds no certificate.
+        """
         made = self._made.get((verify, ca_file))
         if made is None:
             from . import opener
@@ -44,19 +50,28 @@ class Openers:
 
 
 class HttpProbe(Probe):
-    """One request and its whole answer. `options` are those of `checks.OPTIONS`."""
+    """One request and its whole answer. `options` are those of `options.OPTIONS`.
+
+    Raises ConfigError for a `ca_file` that cannot be used.
+    """
 
     def __init__(self, url: str, options: Mapping[str, Any], openers: Openers) -> None:
         self._url, userinfo = _requested(url)
         body = options.get("body")
         self._body = body.encode() if isinstance(body, str) else body
         self._method = options.get("method") or ("GET" if body is None else "POST")
-        self._headers = {"User-agent": "minimon", "Accept": "*/*", **options.get("headers", {})}
+        given = {name.capitalize(): value for name, value in options.get("headers", {}).items()}  # as urllib has them
+        self._headers = {"User-agent": "minimon", "Accept": "*/*", **given}
         if userinfo:
             self._headers.setdefault("Authorization", _basic(userinfo))
         self._max_body = options.get("max_body", MAX_BODY)
         self._tls = (options.get("verify", True), options.get("ca_file"))
         self._openers = openers
+        if self._tls[1]:
+            try:
+                openers.get(*self._tls)
+            except OSError as error:  # an ssl.SSLError is one
+                raise ConfigError(f"ca_file {self._tls[1]!r}: {error.strerror or error}") from None
 
     def __call__(self, timeout: float) -> Response:
         """Ask once. What the target does wrong is the Response's `error`."""
@@ -64,15 +79,16 @@ class HttpProbe(Probe):
 
         from .opener import Ask
 
-        request = Ask(self._url, self._body, self._headers, method=self._method)
-        request.deadline = time.monotonic() + timeout
+        timeout = min(timeout, LONGEST)
         try:
+            request = Ask(self._url, self._body, self._headers, method=self._method)
+            request.deadline = time.monotonic() + timeout
             with self._openers.get(*self._tls).open(request, timeout=timeout) as answer:
-                return self._read(answer, request.deadline)
+                return self._read(answer)
         except (OSError, HTTPException, ValueError) as error:
             return Response(error=_fault(error))
 
-    def _read(self, answer: HTTPResponse, deadline: float) -> Response:
+    def _read(self, answer: HTTPResponse) -> Response:
         parts, size = [], 0
         try:
             while part := answer.read1(min(STEP, self._max_body + 1 - size)):
@@ -80,8 +96,8 @@ class HttpProbe(Probe):
                 size += len(part)
                 if size > self._max_body:
                     return Response(error=Fault("too_large", f"body: more than {self._max_body} bytes"))
-                if time.monotonic() > deadline:
-                    return Response(error=Fault("timeout", f"body: not whole in time, {size} bytes so far"))
+        except (TimeoutError, socket.timeout):  # two types before Python 3.10
+            return Response(error=Fault("timeout", f"body: not whole in time, {size} bytes so far"))
         except ConnectionError as error:
             return Response(error=Fault("truncated", f"body: {error.strerror or error} after {size} bytes"))
         if answer.length:  # what Content-Length promised and did not come
@@ -114,22 +130,14 @@ def _fault(error: BaseException) -> Fault:
     if isinstance(inner, BaseException):  # URLError wraps what happened up to the sending
         error = inner
     text = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, (TimeoutError, socket.timeout)):  # two types before Python 3.10
+    if isinstance(error, (TimeoutError, socket.timeout)):
         return Fault("timeout", "no answer in time")
     if isinstance(error, socket.gaierror):
         return Fault("dns", f"dns: {text}")
     if type(error).__module__ == "ssl":
-        return Fault("tls", f"TLS: {getattr(error, 'verify_message', '') or text}")
+        return Fault("tls", f"tls: {getattr(error, 'verify_message', '') or re.sub(r' ?[(]_ssl.*', '', text)}")
     if isinstance(error, (RemoteDisconnected, IncompleteRead)):
         return Fault("truncated", f"closed before the answer was whole: {text}")
     if isinstance(error, OSError):
         return Fault("truncated", text) if error.errno is None else Fault("connect", f"connect: {text}")
     return Fault("protocol", f"{type(error).__name__}: {text}")
-
-
-def scrub(text: str) -> str:
-    """A text in which the userinfo and query values of URLs are masked."""
-    if "://" not in text:
-        return text
-    text = re.sub(r"(\w://)[^/\s@]*@", r"\1***@", text)
-    return re.sub(r"([?&][^=\s&\"']*=)[^\s&\"']*", r"\1***", text)

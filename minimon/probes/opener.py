@@ -1,4 +1,4 @@
-"""urllib's opener as a monitor needs it: no file:, no ftp:, no proxies, whole heads, safe redirects.
+"""urllib's opener as a monitor needs it: no file:, no ftp:, no proxies, whole heads, a total deadline, safe redirects.
 
 Apart from http.py because it derives from urllib's classes, whose import costs what a monitor of callables
 need not pay.
@@ -6,18 +6,23 @@ need not pay.
 
 from __future__ import annotations
 
+import functools
 import http.client
+import io
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 if TYPE_CHECKING:
+    import socket
     import ssl
 
 MAX_REDIRECTS = 10
 REDIRECTS = (301, 302, 303, 307, 308)
+PUNCTUATION = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~"
+"""What stays as it is in a Location; all else is quoted."""
 
 
 class Ask(urllib.request.Request):
@@ -31,39 +36,56 @@ class Truncated(ConnectionError):
     """The answer ended before it was whole."""
 
 
-class _HeadLines:
+class _Timed(io.RawIOBase):
+    """Reads from a socket until one instant: a plain timeout would begin anew with every byte."""
+
+    def __init__(self, sock: socket.socket, stream: Any, deadline: float) -> None:
+        self._sock, self._stream, self._deadline = sock, stream, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        return self._stream.raw.readinto(buffer)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _WholeLines(io.BufferedReader):
     """Reads the lines of a head, each of which has to end: http.client takes a cut head for a whole one."""
 
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-        self.started = False
+    in_head = True
+    started = False
 
-    def readline(self, limit: int = -1) -> bytes:
-        line: bytes = self.stream.readline(limit)
-        if not line.endswith(b"\n") and len(line) != limit and (line or self.started):
+    def readline(self, limit: int | None = -1, /) -> bytes:
+        line = super().readline(-1 if limit is None else limit)
+        if self.in_head and not line.endswith(b"\n") and len(line) != limit and (line or self.started):
             raise Truncated("head: closed in the midst of it")
         self.started = True
         return line
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
-
 
 class _Answer(http.client.HTTPResponse):
-    """An answer whose head is whole."""
+    """An answer whose head is whole, read until one instant."""
+
+    def __init__(self, sock: socket.socket, *args: Any, deadline: float, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = _WholeLines(_Timed(sock, self.fp, deadline))
 
     def begin(self) -> None:
-        stream: Any = self.fp
-        self.fp = _HeadLines(stream)  # type: ignore[assignment]
+        lines = self.fp
         super().begin()
-        if self.fp is not None:
-            self.fp = stream
+        lines.in_head = False  # type: ignore[attr-defined]
 
 
-def _connection(host: str, **options: Any) -> http.client.HTTPConnection:
+def _connection(host: str, *, timeout: float = 5.0, **options: Any) -> http.client.HTTPConnection:
     made = http.client.HTTPSConnection if "context" in options else http.client.HTTPConnection
-    connection = made(host, **options)
-    connection.response_class = _Answer
+    connection = made(host, timeout=timeout, **options)
+    answer = functools.partial(_Answer, deadline=time.monotonic() + timeout)
+    connection.response_class = answer  # type: ignore[assignment]
     return connection
 
 
@@ -72,8 +94,8 @@ class _Transport(urllib.request.AbstractHTTPHandler):
 
     def __init__(self, verify: bool, ca_file: str | None) -> None:
         super().__init__()
-        self._settings = verify, ca_file
-        self._context: ssl.SSLContext | None = None
+        self._verify = verify
+        self._context = self._make(ca_file) if ca_file else None
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(_connection, req)
@@ -81,21 +103,19 @@ class _Transport(urllib.request.AbstractHTTPHandler):
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         if not hasattr(http.client, "HTTPSConnection"):
             raise URLError("this Python has no ssl module, so https: cannot be polled")
-        return self.do_open(_connection, req, context=self._tls())
+        if self._context is None:  # costs 20 ms and 1 MiB: made once; two threads at once may make one too many
+            self._context = self._make(None)
+        return self.do_open(_connection, req, context=self._context)
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
-    def _tls(self) -> ssl.SSLContext:
-        # Costs 20 ms and 1 MiB, so it is made once; two threads at once may make one too many.
-        if self._context is None:
-            import ssl
+    def _make(self, ca_file: str | None) -> ssl.SSLContext:
+        import ssl
 
-            verify, ca_file = self._settings
-            made = ssl.create_default_context(cafile=ca_file)
-            if not verify:
-                made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
-            self._context = made
-        return self._context
+        made = ssl.create_default_context(cafile=ca_file)
+        if not self._verify:
+            made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+        return made
 
 
 class _Redirects(urllib.request.BaseHandler):
@@ -117,17 +137,18 @@ def _left(request: Ask) -> float:
 
 def _next(request: Ask, status: int, location: str) -> Ask:
     """The request that a redirect asks for (RFC 9110, 15.4). Another origin sees nothing of what the user set."""
-    url = urljoin(request.full_url, location)
+    parts = urlsplit(urljoin(request.full_url, quote(location.strip(), safe=PUNCTUATION, encoding="iso-8859-1")))
+    url = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()  # a login there is not ours
     chain = (*request.chain, request.full_url)
-    if urlsplit(url).scheme not in ("http", "https"):
+    if parts.scheme not in ("http", "https"):
         raise http.client.HTTPException(f"redirect to another scheme than http and https: {url:.100}")
     if url in chain or len(chain) > MAX_REDIRECTS:
         raise http.client.HTTPException(f"redirects in a ring, or more than {MAX_REDIRECTS}: {' > '.join(chain):.200}")
     same = _origin(url) == _origin(request.full_url)
     again = status in (307, 308) and same
     method = request.get_method() if again or request.get_method() == "HEAD" else "GET"
-    following = Ask(url, request.data if again else None, request.headers if same else {}, method=method)
-    following.add_header("User-agent", "minimon")
+    headers = request.headers if same else {"User-agent": "minimon"}
+    following = Ask(url, request.data if again else None, headers, method=method)
     following.deadline, following.chain = request.deadline, chain
     return following
 
@@ -138,7 +159,7 @@ def _origin(url: str) -> tuple[str, str | None, int]:
 
 
 def make(verify: bool, ca_file: str | None) -> urllib.request.OpenerDirector:
-    """An opener with these handlers and no other. Threads may share it."""
+    """An opener with these handlers and no other. Threads may share it. Raises OSError for a bad `ca_file`."""
     made = urllib.request.OpenerDirector()
     for handler in (_Transport(verify, ca_file), _Redirects(), urllib.request.UnknownHandler()):
         made.add_handler(handler)

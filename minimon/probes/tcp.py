@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 from ..checks import Probe
 from ..model import Fault, Response
 
+LONGEST = 86400.0
+"""Seconds: a longer timeout is cut to it, for sockets take no more than some weeks."""
+
 
 class TcpProbe(Probe):
     """Connects and closes. Every address of the name gets its share of the time that is left."""
@@ -20,7 +23,7 @@ class TcpProbe(Probe):
 
     def __call__(self, timeout: float) -> Response:
         """Connect within `timeout` seconds; the look-up of a name is outside of it."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + min(timeout, LONGEST)
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
