@@ -7,51 +7,91 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 DEEPEST = 32
 """Levels of nesting that are shown; below them stands "…"."""
+MOST = 100_000
+"""Values of one document that are shown; after them stands "…"."""
 
 
 def to_json(document: Any) -> bytes:
-    """The document as JSON in ASCII. What JSON cannot carry becomes null (NaN), a list (sets) or its text."""
+    """The document as JSON in ASCII, in plain form where JSON cannot carry it as it is."""
     try:
-        return json.dumps(document, default=_odd, allow_nan=False, separators=(", ", ": ")).encode("ascii")
-    except (ValueError, TypeError, RecursionError, RuntimeError):
-        return json.dumps(_plain(document, DEEPEST)).encode("ascii")
+        return json.dumps(document, allow_nan=False).encode("ascii")
+    except Exception:  # whatever the classes of the host do when they are looked at
+        return json.dumps(plain(document)).encode("ascii")
 
 
-def _odd(value: Any) -> Any:
-    """What stands for a value that JSON has no form for."""
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=_text)
-    if isinstance(value, (bytes, bytearray)):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, Mapping):
-        return {_text(key): item for key, item in value.items()}
-    return _text(value)
+def plain(document: Any) -> Any:
+    """A copy of plain types: NaN is null, sets and tuples are lists, bytes and all the rest are texts.
+
+    What raises when it is read is shown by the name of its type. Bounded in depth and size, so cycles end.
+    """
+    return _Copier().copy(document, DEEPEST)
+
+
+class _Copier:
+    """Counts what it copies."""
+
+    def __init__(self) -> None:
+        self._left = MOST
+
+    def copy(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        if value is None or value is True or value is False:
+            return value
+        if isinstance(value, (str, int, float)):
+            return _scalar(value)
+        if depth == 0 or self._left < 0:
+            return "…"
+        try:
+            return self._whole(value, depth - 1)
+        except Exception:
+            return f"<{type(value).__name__}>"
+
+    def _whole(self, value: Any, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            return {_key(key): self.copy(item, depth) for key, item in self._some(list(value.items()))}
+        if isinstance(value, (set, frozenset)):
+            return [self.copy(item, depth) for item in self._some(sorted(value, key=_text))]
+        if isinstance(value, (list, tuple)):
+            return [self.copy(item, depth) for item in self._some(list(value))]
+        return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else _text(value)
+
+    def _some(self, items: list[Any]) -> Iterable[Any]:
+        for item in items:
+            if self._left < 0:
+                return
+            yield item
+
+
+def _scalar(value: Any) -> Any:
+    """The content of a text or number, whatever its class makes of it."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, float):
+        number = float.__float__(value)
+        return number if math.isfinite(number) else None
+    try:
+        int.__repr__(value)
+    except ValueError:  # Python prints no number of more than 4,300 digits
+        return "…"
+    return int.__int__(value)
+
+
+def _key(key: Any) -> str:
+    """As json.dumps writes a key, for those that it takes."""
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if isinstance(key, float):
+        return float.__repr__(key)
+    return str(_scalar(key)) if isinstance(key, (str, int)) else _text(key)
 
 
 def _text(value: Any) -> str:
     try:
-        return value if type(value) is str else str(value)
+        return str.__str__(str(value))
     except Exception:  # a __str__ of the host may do anything
         return f"<{type(value).__name__}>"
-
-
-def _plain(value: Any, depth: int) -> Any:
-    """The same value, copied to plain types level by level; a cycle ends at the deepest one."""
-    if value is None or isinstance(value, (str, bool)):
-        return value if type(value) is str or value is None or isinstance(value, bool) else str.__str__(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, int):
-        return int(value) if abs(int(value)) < 10**4000 else "…"  # Python refuses to print much longer ones
-    if depth == 0:
-        return "…"
-    if isinstance(value, Mapping):
-        return {_text(key): _plain(item, depth - 1) for key, item in list(value.items())}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, depth - 1) for item in value]
-    return _plain(_odd(value), depth - 1)

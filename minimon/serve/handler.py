@@ -1,4 +1,4 @@
-"""HealthCheckHandler: http.server's handler, working on buffers, so that every answer is one send."""
+"""HealthCheckHandler: http.server's handler API on buffers: a whole head comes in, a whole answer goes out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..log import logger
 from .exposition import to_json
+from .framing import has_body
 from .routing import Reply, health, refusal, route, status
 
 if TYPE_CHECKING:
@@ -19,49 +20,46 @@ _log = logger("handler")
 
 
 class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
-    """Answers the routes of one HealthCheckServer. All state is on `self.server`, none on the class."""
+    """Answers one request. All state is on `self.server`, none on the class, and there is no socket here."""
 
     protocol_version = "HTTP/1.1"
     server_version = "minimon"
     sys_version = ""
-    timeout = 5.0  # seconds of silence: between requests, and within one
-    disable_nagle_algorithm = True
     server: Httpd
 
     def setup(self) -> None:
-        """Collect what is written: head and body sent apart would wait 40 ms for each other (RFC 1122, 4.2.3.2)."""
-        super().setup()
+        """`self.request` is the head; what is written is collected, for the server to send at once."""
+        self.rfile = io.BytesIO(self.request)
         self.wfile: Any = io.BytesIO()
 
-    def handle_one_request(self) -> None:
-        """Read one request, answer it in one send."""
-        self.server.connections.waits(self.connection)
-        super().handle_one_request()
-        answer = self.wfile.getvalue()
-        if answer:
-            self.connection.sendall(answer)
-            self.wfile = io.BytesIO()
+    def finish(self) -> None:
+        """Nothing to close."""
 
-    def parse_request(self) -> bool:
-        """As the base class; after a request with a body the connection is closed, for the body is not read."""
-        parsed = super().parse_request()
-        self.server.connections.works(self.connection)
-        if parsed and (self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers):
-            self.close_connection = True
-        return parsed
+    def handle(self) -> None:
+        """One request."""
+        self.handle_one_request()
+
+    def handle_one_request(self) -> None:
+        """Parse the head and answer it."""
+        self.close_connection = True
+        self.raw_requestline = self.rfile.readline()
+        if self.parse_request():
+            if has_body(self.headers.get("content-length"), self.headers.get("transfer-encoding")):
+                self.close_connection = True
+            getattr(self, f"do_{self.command}", self.answer)()
 
     def answer(self) -> None:
-        """Any method: route, ask, reply."""
+        """Any method: route, ask, reply. Raises Pending while a plain subject has not answered yet."""
         reply = refusal(self.command, self.path)
         if reply is None:
-            asker = self.server.asker
+            question = self.server.question
             if route(self.path) == "/health":
-                reply = health(asker.health())
+                reply = health(question.words())
             else:
-                reply = status(asker.details(), asker.health() if asker.several else [])
+                reply = status(question.documents(), question.words() if question.several else [])
         self.reply(reply)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+    do_GET = do_HEAD = answer
 
     def reply(self, reply: Reply) -> None:
         """Write the head, and the body unless it is HEAD that asks."""
@@ -75,6 +73,8 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         if self.close_connection:
             self.send_header("Connection", "close")
+        elif self.request_version == "HTTP/1.0":
+            self.send_header("Connection", "keep-alive")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
@@ -82,10 +82,8 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """The base class's refusals, as JSON; the connection is closed after them."""
         self.close_connection = True
-        if self.request_version == "HTTP/0.9":
-            self.request_version = "HTTP/1.0"  # else the base class would send no head at all
-        text = HTTPStatus(code).phrase if code in HTTPStatus.__members__.values() else "error"
-        self.reply(Reply(code, to_json({"error": text.lower()})))
+        self.request_version = "HTTP/1.1"  # the base class sends no head to what it holds for HTTP/0.9
+        self.reply(refused(code))
 
     def version_string(self) -> str:
         """What the Server header says: no version, neither ours nor Python's."""
@@ -95,3 +93,21 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
         """Nothing is printed; at DEBUG it is logged, control characters escaped."""
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s %.512s", self.client_address[0] if self.client_address else "-", repr(format % args))
+
+
+def refused(code: int) -> Reply:
+    """The answer to a request that cannot be served."""
+    return Reply(code, to_json({"error": HTTPStatus(code).phrase.lower()}))
+
+
+def refusal_bytes(code: int) -> bytes:
+    """The whole answer to what is not even a request."""
+    reply = refused(code)
+    lines = (
+        f"HTTP/1.1 {code} {HTTPStatus(code).phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(reply.body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+    )
+    return "\r\n".join((*lines, "", "")).encode("ascii") + reply.body

@@ -7,12 +7,14 @@ longer than a second for it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..conditions import quoted
+from ..errors import ConfigError
 from ..log import logger
 from ..pool import Pool
+from .exposition import plain
 from .routing import Said
 
 _log = logger("health")
@@ -31,87 +33,127 @@ class Subject(Protocol):
         """The document of `/status`."""
 
 
-class _Call:
-    """One call in flight, and who waits for it."""
+class Pending(Exception):
+    """A plain subject is being asked; ask again when `wake()` is called, or when time is over."""
 
-    def __init__(self, function: Callable[[], Any], after: Callable[[], None]) -> None:
+
+class _Call:
+    """One call of a plain subject, on a thread that may hang."""
+
+    def __init__(self, function: Callable[[], Any], wake: Callable[[], None]) -> None:
         self._function = function
-        self._after = after
-        self.done = threading.Event()
-        self.said = Said("error")
+        self._wake = wake
+        self.said: Said | None = None
 
     def __call__(self) -> None:
         try:
             self.said = Said(value=self._function())
-        except Exception:
-            _log.exception("the subject's %s failed", getattr(self._function, "__name__", "method"))
+        except BaseException:  # a SystemExit of the host's too is an answer that did not come
+            self.said = Said("error")
+            _log.exception("the subject failed")
         finally:
-            self._after()
-            self.done.set()
+            self._wake()
 
 
 class Asker:
-    """Asks the subjects of one server. Any thread."""
+    """Asks the subjects of one server. Belongs to the server's thread, apart from `stop`.
 
-    def __init__(self, subjects: tuple[Any, ...]) -> None:
-        self._subjects = subjects
-        self._reset()
+    `wake()` is called, on another thread, whenever a plain subject has answered. Raises ConfigError for an object
+    that cannot be asked.
+    """
 
-    def _reset(self) -> None:
-        # Guards _calls. A leaf.
-        self._lock = threading.Lock()
-        self._calls: dict[tuple[int, str], _Call] = {}
+    def __init__(self, subjects: tuple[Any, ...], wake: Callable[[], None] = lambda: None) -> None:
+        self.subjects = tuple(_Asked(subject) for subject in subjects)
+        self._wake = wake
+        self._calls: dict[tuple[_Asked, str], _Call] = {}
         self._pool = Pool("minimon-ask", 0, 2, eager=True)
 
-    @property
-    def several(self) -> bool:
-        """True with more than one subject."""
-        return len(self._subjects) > 1
-
-    def health(self) -> list[Said]:
-        """The word of each subject."""
-        return [self._word(subject) for subject in self._subjects]
-
-    def details(self) -> list[Said]:
-        """The document of each subject."""
-        return [self._document(subject) for subject in self._subjects]
-
-    def _word(self, subject: Any) -> Said:
-        if hasattr(subject, "overall"):
-            return _at_once(subject.overall)
-        if hasattr(subject, "snapshot"):
-            return _at_once(lambda: subject.snapshot()["overall"])
-        said = self._ask(subject, "is_healthy")
-        return said if said.error else Said(value="healthy" if said.value else "unhealthy")
-
-    def _document(self, subject: Any) -> Said:
-        if hasattr(subject, "snapshot"):
-            return _at_once(subject.snapshot)
-        return self._ask(subject, "get_detailed_stats")
-
-    def _ask(self, subject: Any, method: str) -> Said:
-        """Wait for the call that is in flight, or for a new one."""
-        key = id(subject), method
-        with self._lock:
-            call = self._calls.get(key)
-            new = call is None
-            if call is None:
-                call = self._calls[key] = _Call(getattr(subject, method), lambda: self._forget(key))
-        if new:
+    def call(self, subject: _Asked, method: str) -> _Call:
+        """The call that is in flight, else a new one."""
+        call = self._calls.get((subject, method))
+        if call is None or call.said is not None:
+            call = self._calls[subject, method] = _Call(getattr(subject, method), self._wake)
             self._pool.submit(call)
-        return call.said if call.done.wait(PATIENCE) else Said("unknown")
-
-    def _forget(self, key: tuple[int, str]) -> None:
-        with self._lock:
-            self._calls.pop(key, None)
+        return call
 
     def stop(self, deadline: float) -> bool:
         """Wait for calls in flight until `deadline` (time.monotonic); True when none is left."""
         return self._pool.stop(deadline)
 
     def after_fork(self) -> None:
-        """In the child: nothing in flight."""
-        self._reset()
+        """In the child: nothing in flight, nobody to ask."""
+        self._calls.clear()
+        self._pool.after_fork()
+
+
+class _Asked:
+    """One subject, and how to ask it."""
+
+    def __init__(self, subject: Any) -> None:
+        self._subject = subject
+        self.has_snapshot = _has(subject, "snapshot")
+        self._has_overall = self.has_snapshot and _has(subject, "overall")
+        if isinstance(subject, type) or not (
+            self.has_snapshot or (_has(subject, "is_healthy") and _has(subject, "get_detailed_stats"))
+        ):
+            raise ConfigError(f"server: {quoted(subject, 60)} has no is_healthy() and get_detailed_stats() to ask")
+
+    def word(self) -> str:
+        """healthy, degraded, unhealthy or unknown."""
+        if self.has_snapshot:
+            return str(self._subject.overall() if self._has_overall else self._subject.snapshot()["overall"])
+        healthy = self._subject.is_healthy()
+        if hasattr(healthy, "__await__"):
+            raise TypeError("is_healthy() returned a coroutine; give one that runs it to its end")
+        return "healthy" if healthy else "unhealthy"
+
+    def document(self) -> Any:
+        """The document of `/status`, plain enough for JSON."""
+        return self._subject.snapshot() if self.has_snapshot else plain(dict(self._subject.get_detailed_stats()))
+
+
+def _has(subject: Any, method: str) -> bool:
+    try:
+        return callable(getattr(subject, method, None))
+    except Exception:  # a property of the host may do anything
+        return False
+
+
+class Question:
+    """What one request asks of the subjects. It remembers the calls that it waits for, until `deadline`."""
+
+    def __init__(self, asker: Asker, deadline: float) -> None:
+        self.deadline = deadline
+        self.over = False
+        self._asker = asker
+        self._calls: dict[tuple[_Asked, str], _Call] = {}
+
+    @property
+    def several(self) -> bool:
+        """True with more than one subject."""
+        return len(self._asker.subjects) > 1
+
+    def words(self) -> list[Said]:
+        """The word of each subject. Raises Pending."""
+        return self._ask("word")
+
+    def documents(self) -> list[Said]:
+        """The document of each subject. Raises Pending."""
+        return self._ask("document")
+
+    def _ask(self, method: str) -> list[Said]:
+        said = [self._ask_one(subject, method) for subject in self._asker.subjects]
+        if None in said:
+            raise Pending
+        return [one for one in said if one is not None]
+
+    def _ask_one(self, subject: _Asked, method: str) -> Said | None:
+        if subject.has_snapshot:
+            return _at_once(getattr(subject, method))
+        call = self._calls.get((subject, method))
+        if call is None:
+            call = self._calls[subject, method] = self._asker.call(subject, method)
+        return call.said or (Said("unknown") if self.over else None)
 
 
 def _at_once(function: Callable[[], Any]) -> Said:

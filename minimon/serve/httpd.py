@@ -1,4 +1,8 @@
-"""The listening socket and its connections: an http.server.HTTPServer with bounded threads and no look-ups."""
+"""The server's one thread: an http.server.HTTPServer whose loop waits for all of its clients at once.
+
+No client can hold it: sockets never block, every state of a connection has a deadline, and a plain subject is
+asked elsewhere while its clients wait here.
+"""
 
 from __future__ import annotations
 
@@ -7,144 +11,209 @@ import http.server
 import selectors
 import socket
 import socketserver
-import threading
+import time
 from typing import Any
 
-from ..pool import Pool
+from ..log import logger
+from .connection import Answer, Connection, Times
 from .handler import HealthCheckHandler
-from .health import Asker
+from .health import PATIENCE, Asker, Pending, Question
 
-MOST = 64
-"""Connections at most, each with a thread while it lasts; for one more the longest waiting one has to go."""
-IDLE = 10.0
-"""Seconds after which a thread without a connection ends."""
+_log = logger("httpd")
 
-
-class Connections:
-    """The open connections, and since when each waits for a request. Any thread."""
-
-    def __init__(self) -> None:
-        # Guards _open. A leaf.
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, bool] = {}  # True while it waits for a request; the longest waiting first
-
-    def waits(self, connection: socket.socket) -> None:
-        """It waits for its next request."""
-        with self._lock:
-            if self._open.pop(connection, None) is not None:
-                self._open[connection] = True
-
-    def works(self, connection: socket.socket) -> None:
-        """Its request is whole and being answered."""
-        with self._lock:
-            if connection in self._open:
-                self._open[connection] = False
-
-    def add(self, connection: socket.socket) -> socket.socket | None:
-        """One more; the one that has to go for it."""
-        with self._lock:
-            self._open[connection] = True
-            if len(self._open) <= MOST:
-                return None
-            return next((other for other, waiting in self._open.items() if waiting), connection)
-
-    def remove(self, connection: socket.socket) -> None:
-        """It is closed."""
-        with self._lock:
-            self._open.pop(connection, None)
-
-    def waiting(self) -> list[socket.socket]:
-        """Those that wait for a request."""
-        with self._lock:
-            return [connection for connection, waiting in self._open.items() if waiting]
-
-    def abandon(self) -> None:
-        """In a forked child: close what was inherited."""
-        self._lock = threading.Lock()
-        for connection in self._open:
-            connection.close()
-        self._open.clear()
+MOST = 512
+"""Connections at most; for one more the longest waiting one has to go."""
+PAUSE = 0.2
+"""Seconds without accepting after the system had no descriptor left."""
+NEVER = float("inf")
 
 
 class Httpd(http.server.HTTPServer):
-    """Accepts on one thread, answers each connection on a thread of a bounded pool."""
+    """Owns the listening socket and the connections. `shutdown`, `finish` and `after_fork` are for other threads."""
 
     request_queue_size = 512
     allow_reuse_address = True
     allow_reuse_port = False  # some versions of HTTPServer let two processes share a port, each half deaf
 
     def __init__(self, address: tuple[str, int], subjects: tuple[Any, ...]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, HealthCheckHandler)
-        self.asker = Asker(subjects)
-        self.connections = Connections()
-        self._pool = Pool("minimon-http", 0, MOST, eager=True, idle=IDLE)
+        self.asker = Asker(subjects, self.wake)
+        self.question = Question(self.asker, NEVER)  # what the request being answered asks
+        self._connections: dict[Connection, None] = {}  # the one that waits longest first
+        self._parked: dict[Connection, Question] = {}  # those that wait for a plain subject
+        self.times = Times()
+        self._accept_at = 0.0  # when to accept again; 0 while it does
+        self._stop_at = NEVER
         self._bell, self._ear = socket.socketpair()
-        self._stopping = False
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, HealthCheckHandler)  # closes all of this again when it cannot bind
+        self.socket.setblocking(False)
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's reverse look-up of the own name, which may take ten seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
+    # --- the loop
+
     def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Accept until `shutdown()`; waits for clients, and never just looks."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.socket, selectors.EVENT_READ)
-            selector.register(self._ear, selectors.EVENT_READ)
-            while not self._stopping:
-                selector.select()
-                if not self._stopping:
-                    self._handle_request_noblock()  # type: ignore[attr-defined]
-        self.server_close()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Have a thread talk to this client, and let another go if there are too many."""
-        surplus = self.connections.add(request)
-        if surplus is not None:
-            _hang_up(surplus)
-        self._pool.submit(lambda: self._talk(request, client_address))
-
-    def _talk(self, request: socket.socket, client_address: Any) -> None:
+        """Serve until `shutdown()`. It waits for clients and deadlines, and never just looks."""
         try:
-            self.finish_request(request, client_address)
-        except OSError:
-            pass  # the client went away, or did not speak in time
+            self._selector.register(self._ear, selectors.EVENT_READ)
+            self._selector.register(self.socket, selectors.EVENT_READ)
+            while self._stop_at == NEVER:
+                self._turn()
+            self._end()
         finally:
-            self.connections.remove(request)
-            self.shutdown_request(request)
+            self.server_close()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing is printed."""
+    def _turn(self) -> None:
+        for key, events in self._selector.select(self._patience()):
+            if key.fileobj is self._ear:
+                self._listen()
+            elif key.fileobj is self.socket:
+                self._accept()
+            else:
+                self._serve(key.data, events)
+        now = time.monotonic()
+        for connection, question in list(self._parked.items()):
+            if question.deadline <= now:
+                question.over = True
+                self._resume(connection)
+        for connection in [one for one in self._connections if one.deadline <= now and one not in self._parked]:
+            connection.expire()
+            self._settle(connection)
+        if self._accept_at and self._accept_at <= now:
+            self._accept_at = 0.0
+            self._selector.register(self.socket, selectors.EVENT_READ)
 
-    def shutdown(self) -> None:
-        """Have the loop end; it closes the listening socket. Never waits, and may be called before the loop runs."""
-        self._stopping = True
+    def _patience(self) -> float | None:
+        """Seconds until the next deadline."""
+        dues = [one.deadline for one in self._connections if one not in self._parked]
+        dues += [question.deadline for question in self._parked.values()]
+        dues += [at for at in (self._accept_at, self._stop_at) if 0.0 < at < NEVER]
+        return max(min(dues) - time.monotonic(), 0.0) if dues else None
+
+    def _listen(self) -> None:
+        """The bell was rung: a subject has answered, or the server is to stop."""
+        with contextlib.suppress(OSError):
+            self._ear.recv(4096)
+        for connection in list(self._parked):
+            self._resume(connection)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self.socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return
+        except OSError as error:  # no descriptor left: make one free, and do not spin meanwhile
+            _log.warning("the health server cannot accept: %s", error)
+            self._drop_longest_waiting()
+            self._selector.unregister(self.socket)
+            self._accept_at = time.monotonic() + PAUSE
+            return
+        if len(self._connections) >= MOST:
+            self._drop_longest_waiting()
+        with contextlib.suppress(OSError):
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(sock, self._respond, self.times)
+        self._connections[connection] = None
+        self._selector.register(sock, selectors.EVENT_READ, connection)
+
+    def _drop_longest_waiting(self) -> None:
+        connection = next((one for one in self._connections if one.waits), None)
+        if connection is not None:
+            self._forget(connection)
+
+    def _serve(self, connection: Connection, events: int) -> None:
+        if connection.closed:
+            return
+        if events & selectors.EVENT_WRITE:
+            connection.writable()
+            if not connection.writes and not connection.closed:
+                connection.flushed()
+        if events & selectors.EVENT_READ and not connection.closed:
+            connection.readable()
+        self._settle(connection)
+
+    def _settle(self, connection: Connection) -> None:
+        """Wait for what the connection is about now."""
+        if connection.closed:
+            self._forget(connection)
+        else:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.writes else 0)
+            if self._selector.get_key(connection.sock).events != events:
+                self._selector.modify(connection.sock, events, connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+        self._parked.pop(connection, self.question)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(connection.sock)
+        connection.close()
+
+    # --- answers
+
+    def _respond(self, connection: Connection, head: bytes) -> Answer | None:
+        """Have the handler answer; None while a plain subject is being asked."""
+        self.question = self._parked.get(connection) or Question(self.asker, time.monotonic() + PATIENCE)
+        try:
+            handler: Any = self.RequestHandlerClass(head, connection.sock.getpeername(), self)  # type: ignore[arg-type]
+            answer = Answer(handler.wfile.getvalue(), handler.close_connection)
+        except Pending:
+            self._parked[connection] = self.question
+            return None
+        except OSError:  # it is not connected any more
+            answer = Answer(b"", True)
+        self._parked.pop(connection, self.question)
+        return answer
+
+    def _resume(self, connection: Connection) -> None:
+        connection.resume()
+        self._settle(connection)
+
+    # --- the end
+
+    def _end(self) -> None:
+        """Close the port, then let what is being answered end."""
+        if not self._accept_at:
+            self._selector.unregister(self.socket)
+        self.socket.close()
+        self._accept_at = 0.0
+        for connection in list(self._connections):
+            connection.end()
+            self._settle(connection)
+        while self._connections and time.monotonic() < self._stop_at:
+            self._turn()
+
+    def wake(self) -> None:
+        """Have the loop look. Any thread; never waits."""
         with contextlib.suppress(OSError):
             self._bell.send(b"x")
 
-    def finish(self, deadline: float) -> bool:
-        """Hang up on clients that have asked nothing, let answers in flight end; True when all threads have ended."""
-        for connection in self.connections.waiting():
-            _hang_up(connection)
-        ended = self._pool.stop(deadline)
-        ended = self.asker.stop(deadline) and ended
-        self._bell.close()
-        self._ear.close()
-        return ended
+    def stop_by(self, deadline: float) -> None:
+        """Have the loop end by then (time.monotonic). Never waits, and may be called before the loop runs."""
+        self._stop_at = deadline
+        self.wake()
+
+    def shutdown(self) -> None:
+        """Have the loop end at once."""
+        self.stop_by(time.monotonic())
+
+    def server_close(self) -> None:
+        """Close all sockets. Idempotent."""
+        for connection in list(self._connections):
+            connection.close()
+        self._connections.clear()
+        self._parked.clear()
+        for part in (self.socket, self._selector, self._bell, self._ear):
+            part.close()
 
     def after_fork(self) -> None:
         """In the child: close what was inherited, without a word to the parent's clients."""
-        self._stopping = True
-        self.socket.close()
-        self._bell.close()
-        self._ear.close()
-        self.connections.abandon()
-        self._pool.after_fork()
+        self._stop_at = 0.0
+        self.server_close()
         self.asker.after_fork()
-
-
-def _hang_up(connection: socket.socket) -> None:
-    """Wake up the thread that reads from it."""
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

@@ -65,7 +65,7 @@ def health(said: list[Said]) -> Reply:
 
 def worst(said: list[Said]) -> str:
     """One word for several: healthy only if all are."""
-    words = {one.error or (one.value if one.value in CODES else "error") for one in said}
+    words = {one.error or (one.value if isinstance(one.value, str) and one.value in CODES else "error") for one in said}
     order = ("error", "unhealthy", "unknown", "degraded")
     return next((word for word in order if word in words), "healthy") if said else "unknown"
 

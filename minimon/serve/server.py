@@ -1,4 +1,4 @@
-"""HealthCheckServer: answers for a subject from a daemon thread, and a few more where clients are slow."""
+"""HealthCheckServer: answers for a subject from one daemon thread, whatever its clients do."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _log = logger("server")
 
+MARGIN = 0.1
+"""Seconds for the thread to close what its deadline has cut off."""
 LATER = {"token": None, "auth": None, "allowed_hosts": (), "details": None, "handler": None, "api": False}
 """Options whose rooms are not built yet, with the values that ask for nothing."""
 
@@ -70,18 +72,13 @@ class HealthCheckServer:
         from .httpd import Httpd  # here: http.server and what it imports cost 20 ms, which a stopped server need not
 
         subjects = () if server_instance is None else (server_instance, *others)
-        for subject in subjects:
-            if not (hasattr(subject, "snapshot") or hasattr(subject, "is_healthy")):
-                raise ConfigError(
-                    f"server: {subject!r:.60} has neither is_healthy() nor snapshot(), so nothing to serve"
-                )
         with self._lock:
             if self.httpd is not None:
                 raise LifecycleError(f"the health server runs already on {self.host}:{self.port}; stop() it first")
             fork.watch(self)
             try:
                 httpd = Httpd((self.host, self._wanted_port), subjects)
-            except OSError as error:
+            except (OSError, TypeError, UnicodeError) as error:  # the latter for a host that no address can be
                 raise self._port_error(error) from error
             thread = threading.Thread(target=httpd.serve_forever, name="minimon-server", daemon=True)
             try:
@@ -93,14 +90,15 @@ class HealthCheckServer:
         _log.info("health server started on %s:%d", self.host, self.port)
         return self
 
-    def _port_error(self, error: OSError) -> PortError:
+    def _port_error(self, error: Exception) -> PortError:
         import errno
 
         hint = ""
-        if error.errno == errno.EADDRINUSE:
+        number = getattr(error, "errno", None) or errno.EINVAL
+        if number == errno.EADDRINUSE:
             hint = "; another worker of this application may own it already: let one worker serve, or use port 0"
-        text = error.strerror or str(error)
-        return PortError(error.errno, f"cannot listen on {self.host}:{self._wanted_port}: {text}{hint}")
+        text = getattr(error, "strerror", None) or str(error)
+        return PortError(number, f"cannot listen on {self.host}:{self._wanted_port}: {text}{hint}")
 
     def stop(self, timeout: float = 2.0) -> bool:
         """Free the port at once, let answers in flight end; True when all threads have within `timeout` seconds.
@@ -113,9 +111,9 @@ class HealthCheckServer:
             self.httpd = self.thread = None
         if httpd is None or thread is None:
             return True
-        httpd.shutdown()
-        ended = thread is threading.current_thread() or join_until(thread, deadline)
-        ended = httpd.finish(deadline) and ended
+        httpd.stop_by(deadline)
+        ended = thread is threading.current_thread() or join_until(thread, deadline + MARGIN)
+        ended = httpd.asker.stop(deadline) and ended
         _log.info("health server on %s:%d stopped", self.host, self.port)
         return ended
 

@@ -1,0 +1,178 @@
+"""One client of the health server: bytes in, bytes out, and never a wait. It lives on the server's one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..log import logger
+from .framing import MAX_HEAD, end_of_head, fault
+from .handler import refusal_bytes
+
+
+class Times(NamedTuple):
+    """Seconds that a client has."""
+
+    head: float = 10.0
+    """For a whole head, from its first byte."""
+    idle: float = 5.0
+    """Of silence between requests."""
+    send: float = 5.0
+    """To take an answer."""
+    linger: float = 1.0
+    """To read the last answer: until then it is read on, lest a reset overtakes that answer (RFC 9112, 9.6)."""
+
+
+_log = logger("connection")
+
+REQUESTS = 100
+"""Requests on one connection, at most."""
+STEP = 1 << 16
+
+
+class Answer(NamedTuple):
+    """What a handler made of a head."""
+
+    sent: bytes
+    close: bool
+
+
+class Connection:
+    """A client's socket, what came of it, and what has to go to it.
+
+    `respond(head)` gives an Answer, or None for one that comes later: then `resume()` asks again.
+    """
+
+    def __init__(
+        self, sock: socket.socket, respond: Callable[[Connection, bytes], Answer | None], times: Times
+    ) -> None:
+        self.sock = sock
+        self.deadline = time.monotonic() + times.head
+        self.closed = False
+        self._respond = respond
+        self._times = times
+        self._received = bytearray()
+        self._unsent = b""
+        self._head = b""  # of the request that waits for its answer
+        self._last = False  # closed once all is sent
+        self._ends = False  # at once, for the server stops
+        self._lingers = False
+        self._requests = 0
+
+    @property
+    def waits(self) -> bool:
+        """True while no whole request is there."""
+        return not (self._head or self._unsent)
+
+    @property
+    def writes(self) -> bool:
+        """True while something is left to send."""
+        return bool(self._unsent)
+
+    def readable(self) -> None:
+        """Take what has come, and answer what is whole."""
+        try:
+            data = self.sock.recv(STEP)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+        elif not (self._last or self._lingers):
+            if not self._received and self.waits:
+                self.deadline = time.monotonic() + self._times.head
+            self._received += data
+            self._go_on()
+
+    def resume(self) -> None:
+        """Ask again for the answer that was to come later."""
+        if self._head and not self._unsent:
+            self._answer(self._head)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer the whole requests that are there, one after another."""
+        while self.waits and not (self._last or self._lingers or self.closed):
+            if self._received.startswith(b"\r\n"):
+                del self._received[:2]  # one empty line before a request is tolerated (RFC 9112, 2.2)
+            end = end_of_head(self._received)
+            if end > MAX_HEAD or (not end and len(self._received) > MAX_HEAD):
+                self.refuse(431)
+            elif not end:
+                return
+            else:
+                head = bytes(self._received[:end])
+                del self._received[:end]
+                self._request(head)
+
+    def _request(self, head: bytes) -> None:
+        self._requests += 1
+        code = fault(head)
+        if code:
+            _log.debug("refused with %d: %.200r", code, head)
+            self.refuse(code)
+        else:
+            self._answer(head)
+
+    def _answer(self, head: bytes) -> None:
+        answer = self._respond(self, head)
+        self._head = head if answer is None else b""
+        if answer is not None:
+            self._send(answer.sent, answer.close or self._ends or self._requests >= REQUESTS)
+
+    def refuse(self, code: int) -> None:
+        """Answer with an error, and close."""
+        self._send(refusal_bytes(code), True)
+
+    def _send(self, data: bytes, last: bool) -> None:
+        self._unsent, self._last = data, last
+        self.deadline = time.monotonic() + self._times.send
+        self.writable()
+
+    def writable(self) -> None:
+        """Send on."""
+        try:
+            sent = self.sock.send(self._unsent)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.close()
+            return
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._sent()
+
+    def _sent(self) -> None:
+        self.deadline = time.monotonic() + (self._times.linger if self._last else self._times.idle)
+        if self._ends:
+            self.close()
+        elif self._last:
+            self._lingers = True
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
+
+    def flushed(self) -> None:
+        """All is sent: go on with what was received meanwhile."""
+        self._go_on()
+
+    def expire(self) -> None:
+        """Its time is over."""
+        if self._received and self.waits and not self._lingers:
+            self.refuse(408)
+        else:
+            self.close()
+
+    def end(self) -> None:
+        """The server stops: no further request, but what is being answered is answered."""
+        self._ends = True
+        if self.waits:
+            self.close()
+
+    def close(self) -> None:
+        """Close the socket. Idempotent."""
+        self.closed = True
+        self.sock.close()
