@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, Union
 from urllib.parse import SplitResult, urlsplit
 
@@ -24,7 +25,7 @@ SCHEMES = {
 SHORTEST = 0.01
 """Seconds: no check runs more often than this."""
 
-_NOTHING: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Probe:
@@ -47,6 +48,10 @@ class _DefaultInt(int):
     """The same for whole numbers."""
 
 
+class _DefaultStr(str):
+    """The same for texts."""
+
+
 DEFAULTS: dict[str, Any] = {
     "every": 10.0,
     "timeout": 5.0,
@@ -64,6 +69,7 @@ DEFAULTS: dict[str, Any] = {
 
 _TEN_SECONDS, _FIVE_SECONDS = _DefaultFloat(DEFAULTS["every"]), _DefaultFloat(DEFAULTS["timeout"])
 _THREE, _TWO = _DefaultInt(DEFAULTS["fall"]), _DefaultInt(DEFAULTS["rise"])
+_NO_TEXT = _DefaultStr(DEFAULTS["group"])
 
 
 class Check:
@@ -115,14 +121,14 @@ class Check:
         retry_interval: float | None = None,
         critical: bool | None = None,
         initial_delay: float | str | None = None,
-        group: str = "",
+        group: str = _NO_TEXT,
         tags: Mapping[str, str] = _NOTHING,
         **options: Any,
     ) -> None:
         if not isinstance(name, str) or not name or len(name) > 200 or not name.isprintable():
             raise ConfigError(f"check {name!r:.80}: name must be a printable text of 1 to 200 characters")
         values = (every, timeout, expect, warn_if, fall, rise, retry_interval, critical, initial_delay, group, tags)
-        given = {key: value for key, value in zip(DEFAULTS, values) if _given(value)}
+        given = {key: value for key, value in zip(DEFAULTS, values) if _given(key, value)}
         self._settle(name, target, {**given, **options})
 
     def _settle(self, name: str, target: Any, given: dict[str, Any]) -> None:
@@ -149,6 +155,9 @@ class Check:
 
     def __setattr__(self, key: str, value: Any) -> NoReturn:
         raise AttributeError(f"check {self.name!r} cannot be changed: remove it and add another one")
+
+    def __delattr__(self, key: str) -> NoReturn:
+        self.__setattr__(key, None)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} {self.shown}>"
@@ -193,23 +202,31 @@ class _Truth:
         return bool(self.function(response))
 
 
-def _given(value: Any) -> bool:
-    unsaid = value is None or isinstance(value, (_DefaultFloat, _DefaultInt)) or value is _NOTHING
-    return not (unsaid or (isinstance(value, str) and not value))
+def _given(key: str, value: Any) -> bool:
+    if value is None:
+        return DEFAULTS[key] is not None  # then it is refused; else it is the word for "not said"
+    return not (isinstance(value, (_DefaultFloat, _DefaultInt, _DefaultStr)) or value is _NOTHING)
+
+
+def _frozen(value: Any) -> Any:
+    """The same with its dicts and lists copied, so that the host may go on using its own."""
+    if isinstance(value, Mapping):
+        return {key: _frozen(item) for key, item in value.items()}
+    return type(value)(map(_frozen, value)) if type(value) in (list, tuple, set) else value
 
 
 def _settled(name: str, target: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every attribute of a Check from what was given of it."""
     where = f"check {name!r}"
     shown = shown_target(where, target)
-    options = {key: value for key, value in given.items() if key not in VALUES}
+    options = {key: _frozen(value) for key, value in given.items() if key not in VALUES}
     check_options(where, target, options)
     settled = {key: VALUES[key](f"{where}: {key}", given.get(key, DEFAULTS[key])) for key in VALUES}
     if settled["critical"] is None:
         settled["critical"] = callable(target) and not isinstance(target, Probe)
     if settled["initial_delay"] == "interval" and not callable(settled["every"]):
         settled["initial_delay"] = settled["every"]
-    return {**settled, "options": options or _NOTHING, "shown": shown}
+    return {**settled, "options": MappingProxyType(options) if options else _NOTHING, "shown": shown}
 
 
 def check_options(where: str, target: Any, options: Mapping[str, Any]) -> None:
@@ -231,7 +248,8 @@ def shown_target(where: str, target: Any) -> str:
     if isinstance(target, str):
         return shown_url(_address(where, target))
     if not callable(target):
-        raise ConfigError(f"{where}: target must be an address, a callable or a Probe, got {target!r:.60}")
+        got = type(target).__name__ if isinstance(target, (bytes, bytearray)) else f"{target!r:.60}"
+        raise ConfigError(f"{where}: target must be an address, a callable or a Probe, got {got}")
     if getattr(getattr(target, "__code__", None), "co_flags", 0) & 0x80:  # inspect.CO_COROUTINE
         raise ConfigError(f"{where}: target is a coroutine function; give a function that runs it to its end")
     return short(getattr(target, "__qualname__", type(target).__name__), 80)
@@ -248,7 +266,8 @@ def _address(where: str, target: str) -> SplitResult:
         parts = urlsplit(target)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"{where}: target is not an address: {error}") from None
+        text = re.sub(r"'.*'", "***", str(error))  # urllib quotes what it takes for a port: it may be a password
+        raise ConfigError(f"{where}: target is not an address: {text}") from None
     if not parts.hostname or port == 0:
         raise ConfigError(f"{where}: target has no host or no usable port: {shown_url(parts)}")
     if scheme == "tcp" and port is None:
@@ -268,7 +287,7 @@ def shown_url(parts: SplitResult) -> str:
 
 
 def _number(where: str, value: Any, least: float = 0.0, *, above: bool = True) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value == float("inf"):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value > 1e300:
         raise ConfigError(f"{where} must be a number of seconds, got {value!r:.60}")
     if value < least or (above and value <= least):
         raise ConfigError(f"{where} must be {'>' if above else 'at least'} {least:g}, got {value!r}")
@@ -290,6 +309,7 @@ def _count(where: str, value: Any) -> int:
 
 def _condition(where: str, value: Any) -> Spec | None:
     if value is not None:
+        value = _frozen(value)
         compile(value, where, bad=where.endswith("warn_if"))
     return value  # type: ignore[no-any-return]
 
@@ -321,7 +341,7 @@ def _line(where: str, value: Any) -> str:
 def _tags(where: str, value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(t, str) for pair in value.items() for t in pair):
         raise ConfigError(f"{where} must be a dict of texts, got {value!r:.60}")
-    return dict(value) if value else _NOTHING
+    return MappingProxyType(dict(value)) if value else _NOTHING
 
 
 VALUES: dict[str, Callable[[str, Any], Any]] = {

@@ -50,7 +50,8 @@ class Condition(NamedTuple):
             if first is None:
                 return None
             found.append(first)
-        return Unmet(found[0].reason, " or ".join(text for _, text in found))
+        raised = any(reason == "exception" for reason, _ in found)
+        return Unmet("exception" if raised else found[0].reason, " or ".join(text for _, text in found))
 
 
 def _first_unmet(tests: tuple[tuple[str, Test], ...], response: Response) -> Unmet | None:
@@ -135,7 +136,8 @@ def _status_code(value: Any) -> Test:
 
 
 def _status_range(item: Any) -> tuple[int, int]:
-    match = re.fullmatch(r"([1-9])xx|(\d{3})(?:-(\d{3}))?", str(item)) if isinstance(item, (int, str)) else None
+    text = str(int(item)) if isinstance(item, int) else item  # an IntEnum's str() differs between Pythons
+    match = re.fullmatch(r"([1-9])xx|(\d{3})(?:-(\d{3}))?", text) if isinstance(text, str) else None
     if match is None or isinstance(item, bool):
         raise ValueError(f'expected a number of three digits, "2xx" or "200-299", got {item!r}')
     hundred, low, high = match.groups()

@@ -81,7 +81,7 @@ def _decide(check: Check, decided: Status, streak: Streak, passes: int) -> Statu
     """What the thresholds say now."""
     if streak.outcome is FAIL:
         return DOWN if streak.n >= check.fall else decided
-    if decided is Status.UNKNOWN:
+    if decided is Status.UNKNOWN and (streak.outcome is PASS or check.fall > 1):
         return UP
     if streak.outcome is WARN and streak.n >= check.fall:
         return DEGRADED if decided is not DOWN or passes >= check.rise else decided

@@ -155,13 +155,18 @@ def parse_json(body: bytes) -> Any:
     import json
 
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise ValueError("JSON nested too deep") from None
 
 
 def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return _refuse(digits) if number in (float("inf"), float("-inf")) else number
 
 
 class Result(NamedTuple):
@@ -190,7 +195,8 @@ class Result(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """The same as a dict that JSON and pickle carry; `Result.of` reads it back."""
-        return {**self._asdict(), "outcome": self.outcome.value}
+        phases = None if self.phases is None else dict(self.phases)
+        return {**self._asdict(), "outcome": self.outcome.value, "phases": phases}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Result:

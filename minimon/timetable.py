@@ -8,6 +8,7 @@ import math
 from typing import Generic, TypeVar
 
 from .checks import SHORTEST, Interval
+from .conditions import short
 
 FALLBACK = 10.0
 """Seconds until the next run when a check's interval function fails."""
@@ -100,5 +101,5 @@ def draw(every: Interval) -> tuple[float, str]:
         if isinstance(seconds, bool) or not seconds > 0 or math.isinf(seconds):
             raise ValueError(f"expected seconds > 0, got {seconds!r:.60}")
         return min(max(float(seconds), SHORTEST), LONGEST), ""
-    except Exception as error:  # the host's own function: whatever it does, the check goes on
-        return FALLBACK, f"every() failed: {type(error).__name__}: {error!s:.120}; next run in {FALLBACK:g} s"
+    except (Exception, SystemExit, GeneratorExit) as error:  # the host's own: the check goes on
+        return FALLBACK, f"every() failed: {type(error).__name__}: {short(error)}; next run in {FALLBACK:g} s"
