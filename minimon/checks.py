@@ -185,6 +185,8 @@ class Resource(Check):
     ) -> None:
         if check is not None and not callable(check):
             raise ConfigError(f"check {name!r}: check must be a function of the response, got {check!r:.60}")
+        if check is not None and "expect" in options:
+            raise ConfigError(f"check {name!r}: give either check or expect")
         expect: dict[str, Any] = {"status_code": 200}
         if check is not None:
             expect["callback"] = _Truth(check)

@@ -152,7 +152,7 @@ def _text(value: Any) -> Test:
     if not isinstance(value, str):
         raise ValueError(f"expected a text, got {value!r:.60}")
     return lambda response: (
-        None if response.text == value else f"text: expected {quoted(value)}, got {quoted(response.text)}"
+        None if response.text == value else f"text: expected {quoted(value)}, got {quoted(response.text[:500])}"
     )
 
 
@@ -165,7 +165,7 @@ def _contains(value: Any) -> Test:
     def test(response: Response) -> str | None:
         text = response.text
         missing = next((item for item in wanted if item not in text), None)
-        return None if missing is None else f"contains: {quoted(missing)} is not in {quoted(text)}"
+        return None if missing is None else f"contains: {quoted(missing)} is not in {quoted(text[:500])}"
 
     return test
 

@@ -24,7 +24,7 @@ from .pool import deadline_in
 from .probes import Openers, prepare
 from .registry import Registry, stamp
 from .scheduler import GRACE, NEVER, Entry, Scheduler
-from .timetable import draw, first_due
+from .timetable import first_due
 
 _log = logger("monitor")
 
@@ -60,6 +60,17 @@ class _Life(NamedTuple):
     notifier: Notifier | None
     started_at: float
     started: float
+
+    def stop(self, deadline: float) -> bool:
+        """True when all threads have ended by then."""
+        ended = self.scheduler.stop(deadline)
+        return (self.notifier is None or self.notifier.stop(deadline)) and ended
+
+    def after_fork(self) -> None:
+        """In the child: no threads."""
+        self.scheduler.after_fork()
+        if self.notifier is not None:
+            self.notifier.after_fork()
 
 
 class Monitor:
@@ -108,6 +119,8 @@ class Monitor:
         # no other; held by start, stop and changes of the list, never by a poll or by a reader.
         self._lock = threading.RLock()
         self._life: _Life | None = None
+        self._past: list[_Life] = []  # lives of which threads are left
+        self._entries_lock = threading.Lock()  # handed from scheduler to scheduler, see there
         for check in checks:
             self.add(check)
 
@@ -123,10 +136,9 @@ class Monitor:
             self._pid = os.getpid()
             notifier = Notifier(self._hooks["on_change"]) if "on_change" in self._hooks else None
             poller = Poller(self._clock, self._registry, notifier)
-            scheduler = Scheduler(self._clock, poller.execute, poller.give_up, *self._bounds)
+            scheduler = Scheduler(self._clock, poller.execute, poller.give_up, *self._bounds, self._entries_lock)
             self._life = _Life(scheduler, notifier, self._clock.time(), self._clock.monotonic())
             for entry in list(self._entries.values()):
-                entry.run = None  # one of the life before may still be on its way; it counts no more
                 self._schedule(entry, scheduler)
             self._start_threads(scheduler, notifier)
         self._registry.tell("", "start")
@@ -152,14 +164,15 @@ class Monitor:
         deadline = deadline_in(timeout)
         with self._lock:
             life, self._life = self._life, None
-        if life is None:
-            return True
-        ended = life.scheduler.stop(deadline)
-        self._registry.tell("", "stop")
-        ended = (life.notifier is None or life.notifier.stop(deadline)) and ended
-        _log.info("monitor %s stopped", self.name)
-        self._call_hook("on_stop")
-        return ended
+            lives = self._past + ([life] if life else [])
+        left = [one for one in lives if not one.stop(deadline)]
+        with self._lock:
+            self._past = left
+        if life is not None:
+            self._registry.tell("", "stop")
+            _log.info("monitor %s stopped", self.name)
+            self._call_hook("on_stop")
+        return not left
 
     def __enter__(self) -> Monitor:
         return self.start()
@@ -249,20 +262,20 @@ class Monitor:
     def _schedule(self, entry: Entry, scheduler: Scheduler) -> None:
         """Put down the first run since the start, or since it was added."""
         check: Check = entry.work.check
-        now = self._clock.monotonic()
+        now = due = self._clock.monotonic()
         if entry.paused:
             return
         if isinstance(check.initial_delay, (int, float)):
             due = now + check.initial_delay
         elif check.initial_delay == "interval":
-            due = now + draw(check.every)[0]
+            entry.work.draws_first = True  # on a worker: a function of the host may take its time
         else:
             interval = NEVER if callable(check.every) else check.every
             due = first_due(check.name, now, interval, len(self._entries))
         self._arm(entry, scheduler, due)
 
     def _arm(self, entry: Entry, scheduler: Scheduler, due: float) -> None:
-        self._registry.renew(entry.name, due + entry.timeout + GRACE)
+        self._registry.await_first(entry.name, due + entry.timeout + GRACE)
         scheduler.arm(entry, due)
 
     # --- what it tells
@@ -305,11 +318,11 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
-        life, self._life = self._life, None
-        if life is not None:
-            life.scheduler.after_fork()
-            if life.notifier is not None:
-                life.notifier.after_fork()
+        self._entries_lock = threading.Lock()
+        lives = [*self._past, *([self._life] if self._life else [])]
+        self._life, self._past = None, []
+        for life in lives:
+            life.after_fork()
         for entry in self._entries.values():
             entry.run = None
 
@@ -321,7 +334,7 @@ class Monitor:
 def _figures(life: _Life | None) -> dict[str, Any]:
     """How the monitor itself is doing: the document's `self`."""
     if life is None:
-        return dict.fromkeys(FIGURES, 0)
+        return {**dict.fromkeys(FIGURES, 0), "lag_s": 0.0}
     told = life.notifier
     calls = {"dropped": told.dropped if told else 0, "callback_errors": told.errors if told else 0}
     return {**life.scheduler.figures(), **calls}

@@ -57,7 +57,7 @@ class Notifier:
     def _call(self, change: Change) -> None:
         try:
             self._callback(change)
-        except Exception:
+        except BaseException:  # a SystemExit too ends the call, not the thread
             with self._lock:
                 self.errors += 1
             if not self._failed:  # once is enough to tell, the counter has the rest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from .checks import Check
+from .checks import Check, Probe
 from .clock import Clock
 from .evaluate import undecided
 from .log import logger
@@ -12,8 +12,8 @@ from .model import Change, CheckState, Outcome, Result
 from .notify import Notifier
 from .probes import Prepared, observe
 from .registry import Registry, stamp
-from .scheduler import GRACE, NEVER, Outlook, Run
-from .timetable import draw
+from .scheduler import GRACE, Outlook, Run
+from .timetable import FALLBACK, draw
 
 _log = logger("poller")
 _polls = logger("polls")
@@ -25,11 +25,13 @@ RETRY = 2.0
 class Work:
     """What a run needs: the check, and the check made ready."""
 
-    __slots__ = ("check", "prepared")
+    __slots__ = ("check", "draws_first", "interval", "prepared")
 
     def __init__(self, check: Check, prepared: Prepared) -> None:
         self.check = check
         self.prepared = prepared
+        self.draws_first = False  # whether the next run only draws the interval to wait for
+        self.interval = FALLBACK if callable(check.every) else check.every  # as it was drawn last
 
 
 class Poller:
@@ -43,23 +45,37 @@ class Poller:
     def execute(self, run: Run) -> Outlook:
         """Poll, draw the next interval, and record, if the run still counts by then."""
         work: Work = run.entry.work
+        if work.draws_first:
+            return self._draw_first(run, work)
         result = observe(work.prepared, self._clock)
         interval, problem = draw(work.check.every)
         if problem:
             result = result._replace(outcome=Outcome.FAIL, reason="exception", detail=problem)
         if not run.claim():
-            return Outlook(interval, timed_out=True)
-        state = self._record(work.check, result, interval)
+            return Outlook(interval, timed_out=run.stuck)
+        work.interval = interval
+        state = self._record(work, result)
         retry = None
         if state is not None and undecided(state) and not problem:
             retry = work.check.retry_interval or min(interval, RETRY)
         return Outlook(interval, retry, result.reason == "timeout")
 
+    def _draw_first(self, run: Run, work: Work) -> Outlook:
+        """The first round of a check that waits for one interval, which its function has yet to say."""
+        interval, problem = draw(work.check.every)
+        if run.claim():
+            work.draws_first, work.interval = False, interval
+            self._registry.await_first(work.check.name, self._clock.monotonic() + interval + run.entry.timeout + GRACE)
+            if problem:
+                self._record(work, Result(work.check.name, Outcome.FAIL, "exception", problem, self._clock.time()))
+        return Outlook(interval)
+
     def give_up(self, run: Run) -> None:
         """Record that a run is stuck. What cannot be interrupted is unknown; what should have ended has failed."""
-        check: Check = run.entry.work.check
+        work: Work = run.entry.work
+        check = work.check
+        hung = callable(check.target) and not isinstance(check.target, Probe)
         after = check.timeout + GRACE
-        hung = callable(check.target)
         result = Result(
             check.name,
             Outcome.UNKNOWN if hung else Outcome.FAIL,
@@ -68,12 +84,13 @@ class Poller:
             self._clock.time() - after,
             after,
         )
-        self._record(check, result, NEVER if hung or callable(check.every) else check.every)
+        self._record(work, result)
 
-    def _record(self, check: Check, result: Result, interval: float) -> CheckState | None:
-        expires = self._clock.monotonic() + 2 * interval + check.timeout
+    def _record(self, work: Work, result: Result) -> CheckState | None:
+        check = work.check
+        expires = self._clock.monotonic() + 2 * work.interval + check.timeout
         change = self._registry.record(check, result, expires)
-        if _polls.isEnabledFor(logging.DEBUG):
+        if _polls.tells(logging.DEBUG):
             _polls.debug("%s", poll_line(check, result))
         if change is None:
             return None

@@ -24,10 +24,10 @@ class _Worker:
 
     __slots__ = ("aside", "job", "thread")
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.job: Job | None = None
         self.aside = False
-        self.thread: threading.Thread
+        self.thread = threading.Thread(target=pool.work, args=(self,), name=pool.name, daemon=True)
 
 
 class Pool:
@@ -72,12 +72,11 @@ class Pool:
 
     def grow(self) -> bool:
         """Add a worker, if `most` and the system allow."""
-        worker = _Worker()
+        worker = _Worker(self)
         with self._lock:
             if self._stopped or len(self._workers) >= self.most:
                 return False
             self._workers.add(worker)
-        worker.thread = threading.Thread(target=self.work, args=(worker,), name=self.name, daemon=True)
         try:
             worker.thread.start()
         except RuntimeError as error:  # the thread limit, or an interpreter on its way out

@@ -129,11 +129,12 @@ class Registry:
                 )
         return _make(Change, (check.name, check, before, after, result))
 
-    def renew(self, name: str, expires: float) -> None:
-        """What is known of this check counts until `expires`: its next run is only now on the way."""
+    def await_first(self, name: str, expires: float) -> None:
+        """The first result of this check is awaited until `expires` (monotonic); of no effect after one came."""
         with self._lock:
-            if name in self._entries:
-                self._entries[name].expires = expires
+            entry = self._entries.get(name)
+            if entry is not None and entry.state.last is None:
+                entry.expires = expires
 
     def pause(self, name: str, paused: bool) -> bool:
         """Mark the check paused or not; True when that is new. Raises UnknownCheckError."""

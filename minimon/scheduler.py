@@ -38,13 +38,15 @@ class Outlook(NamedTuple):
 class Entry(Slot):
     """One check in the timetable, with what the scheduler knows of it. `work` is the owner's, untouched here."""
 
-    __slots__ = ("paused", "phase", "regular", "run", "suspect", "timeout", "work")
+    __slots__ = ("again", "home", "paused", "phase", "regular", "run", "suspect", "timeout", "work")
 
     def __init__(self, name: str, timeout: float, work: Any) -> None:
         super().__init__(name)
         self.timeout = timeout
         self.work = work
-        self.run: Run | None = None
+        self.home: Scheduler | None = None  # where it was armed last
+        self.run: Run | None = None  # its run that waits or is under way, of an earlier life of the owner's maybe
+        self.again: float | None = None  # when to run once that one has ended
         self.paused = False
         self.phase = 0.0  # the latest regular turn: the next ones follow in its rhythm
         self.regular = True  # whether what is armed is a regular turn, and not a retry
@@ -54,7 +56,7 @@ class Entry(Slot):
 class Run:
     """One run of one check: the job that a worker calls."""
 
-    __slots__ = ("claimed", "deadline", "due", "entry", "held", "scheduler", "started", "suspect")
+    __slots__ = ("claimed", "deadline", "due", "entry", "held", "scheduler", "started", "stuck", "suspect")
 
     def __init__(self, scheduler: Scheduler, entry: Entry) -> None:
         self.scheduler = scheduler
@@ -62,6 +64,7 @@ class Run:
         self.due = entry.due
         self.suspect = entry.suspect
         self.held = False
+        self.stuck = False
         self.claimed = False
         self.started: float | None = None
         self.deadline = NEVER
@@ -79,6 +82,7 @@ class Scheduler:
 
     execute(run) -> Outlook   on a worker: polls, claims, records; must not raise
     give_up(run)              on the scheduler's thread: the run is stuck, claimed, and its worker set aside
+    lock                      shared with the scheduler that had the entries before, whose runs may still be on their way
     """
 
     def __init__(
@@ -88,17 +92,18 @@ class Scheduler:
         give_up: Callable[[Run], None],
         least: int = 2,
         most: int = 32,
+        lock: threading.Lock | None = None,
     ) -> None:
         self._clock, self._execute, self._give_up = clock, execute, give_up
         self.pool = Pool("minimon-worker", least, most)
         self._most_suspects = max(1, most // 2)
         self._thread: threading.Thread | None = None
-        self._reset()
+        self._reset(lock or threading.Lock())
         self._stopped = False
 
-    def _reset(self) -> None:
-        # Guards all below. A leaf: the pool is called and the host's code runs when it is free.
-        self._lock = threading.Lock()
+    def _reset(self, lock: threading.Lock) -> None:
+        # Guards all below and the entries. A leaf: the pool is called and the host's code runs when it is free.
+        self._lock = lock
         self._wake = threading.Condition(self._lock)
         self._timetable: Timetable[Entry] = Timetable()
         self._runs: set[Run] = set()  # handed to the pool and not finished
@@ -121,13 +126,16 @@ class Scheduler:
         with self._lock:
             self._stopped = True
             self._wake.notify()
+            for run in [*self._runs, *self._held]:
+                if run.started is None and run.entry.run is run:
+                    run.entry.run = None
         me, thread = threading.current_thread(), self._thread
         ended = thread is None or thread is me or join_until(thread, deadline)
         return self.pool.stop(deadline) and ended
 
     def after_fork(self) -> None:
         """In the child: nothing runs, nothing is due."""
-        self._reset()
+        self._reset(threading.Lock())
         self._stopped = True
         self._thread = None
         self.pool.after_fork()
@@ -135,17 +143,18 @@ class Scheduler:
     # --- the timetable
 
     def arm(self, entry: Entry, due: float) -> None:
-        """Have it run at `due` (monotonic), and regularly from then on."""
+        """Have it run at `due` (monotonic), and regularly from then on; not before a run on its way has ended."""
         with self._lock:
-            entry.paused = False
-            if entry.run is None:
-                entry.regular = True
-                self._arm(entry, due)
+            entry.paused, entry.home = False, self
+            if entry.run is not None:
+                entry.again = due
+            else:
+                self._arm_anew(entry, due)
 
     def disarm(self, entry: Entry) -> None:
         """Have it run no more; a run on its way is left to end, and does not count."""
         with self._lock:
-            entry.paused = True
+            entry.paused, entry.again = True, None
             self._timetable.disarm(entry)
             run = entry.run
             if run is not None:
@@ -153,6 +162,10 @@ class Scheduler:
                 if run in self._held:
                     self._held.remove(run)
                     entry.run = None
+
+    def _arm_anew(self, entry: Entry, due: float) -> None:
+        entry.again, entry.regular, entry.phase = None, True, due
+        self._arm(entry, due)
 
     def _arm(self, entry: Entry, due: float) -> None:
         self._timetable.arm(entry, due)
@@ -166,7 +179,7 @@ class Scheduler:
         while not self._stopped:
             with self._lock:
                 now = self._clock.monotonic()
-                jobs, stuck, lacking = self._launch_due(now), self._find_stuck(now), self._lacking(now)
+                stuck, jobs, lacking = self._find_stuck(now), self._launch_due(now), self._lacking(now)
                 if not (jobs or stuck or lacking or self._stopped):
                     self._sleep(now)
             for job in jobs:
@@ -187,20 +200,32 @@ class Scheduler:
 
     def _launch_due(self, now: float) -> list[Run]:
         """The runs that the pool is to get now. Suspects beyond their share are held back."""
-        jobs = []
+        jobs = self._launch_held(now)
         for slot in self._timetable.take(now):
             run = slot.run = Run(self, slot)
-            if run.suspect and self._suspects >= self._most_suspects:
+            if run.suspect and not self._has_room:
                 run.held = True
                 self._held.append(run)
             else:
                 jobs.append(self._launch(run, now))
         return jobs
 
+    @property
+    def _has_room(self) -> bool:
+        return self._suspects < self._most_suspects
+
+    def _launch_held(self, now: float) -> list[Run]:
+        jobs = []
+        while self._held and self._has_room:
+            jobs.append(self._launch(self._held.popleft(), now))
+        return jobs
+
     def _launch(self, run: Run, now: float) -> Run:
         self._runs.add(run)
         self._suspects += run.suspect
         self._watch_at = min(self._watch_at, now + run.entry.timeout + GRACE)
+        if self._watch_at < self._sleeps_until:
+            self._wake.notify()
         return run
 
     def _find_stuck(self, now: float) -> list[tuple[Run, bool]]:
@@ -209,6 +234,7 @@ class Scheduler:
             return []
         stuck = [run for run in self._runs if run.deadline <= now]
         for run in stuck:
+            run.stuck = True
             self._runs.discard(run)
             self._suspects -= run.suspect
         self._watch_at = min(
@@ -224,7 +250,7 @@ class Scheduler:
             self._short_since = None
         elif self._short_since is None:
             self._short_since = now
-        elif now - self._short_since >= PATIENCE:
+        elif now >= self._short_since + PATIENCE:
             self._short_since = now
             return lacking
         return 0
@@ -233,13 +259,14 @@ class Scheduler:
 
     def perform(self, run: Run) -> None:
         """Run it, and put down the next one."""
-        if self._begin(run):
-            self._end(run, self._execute(run))
+        outlook = self._execute(run) if self._begin(run) else None
+        self._end(run, outlook)
 
     def _begin(self, run: Run) -> bool:
+        """False for a run that nobody wants any more."""
         now = self._clock.monotonic()
         with self._lock:
-            if self._stopped:
+            if self._stopped or run.claimed:
                 return False
             run.started = now
             run.deadline = now + run.entry.timeout + GRACE
@@ -257,41 +284,44 @@ class Scheduler:
         run.claimed = True
         return free
 
-    def _end(self, run: Run, outlook: Outlook) -> None:
+    def _end(self, run: Run, outlook: Outlook | None) -> None:
         now = self._clock.monotonic()
         with self._lock:
-            held = self._release(run, now)
-            entry = run.entry
-            if entry.run is run and not self._stopped:  # else it belongs to another scheduler by now
-                entry.run = None
-                entry.suspect = outlook.timed_out
-                if not entry.paused:
-                    self._arm_next(entry, run.due, outlook, now)
+            if run in self._runs:
+                self._runs.discard(run)
+                self._suspects -= run.suspect
+            if run.entry.run is run:
+                run.entry.run = None
+                self._arm_next(run, outlook, now)
+            jobs = [] if self._stopped else self._launch_held(now)
             if not self._runs:
                 self._watch_at = NEVER
                 due = self._timetable.next_due()
                 if self._sleeps_until < (NEVER if due is None else due):
                     self._wake.notify()  # it would wake up to look for a stuck run, and there is none
-        if held is not None:
-            self.pool.submit(held)
+        for job in jobs:
+            self.pool.submit(job)
 
-    def _release(self, run: Run, now: float) -> Run | None:
-        """Take a finished run out of the books; the held suspect that may run in its place."""
-        if run not in self._runs:
-            return None
-        self._runs.discard(run)
-        self._suspects -= run.suspect
-        free = self._held and self._suspects < self._most_suspects and not self._stopped
-        return self._launch(self._held.popleft(), now) if free else None
+    def _arm_next(self, run: Run, outlook: Outlook | None, now: float) -> None:
+        entry = run.entry
+        entry.suspect = outlook is not None and outlook.timed_out
+        if entry.paused or entry.home is None or entry.home._stopped:
+            return
+        if entry.again is not None:
+            entry.home._arm_anew(entry, entry.again)
+        elif outlook is not None:
+            self._arm_after(entry, run.due, outlook, now)
 
-    def _arm_next(self, entry: Entry, due: float, outlook: Outlook, now: float) -> None:
+    def _arm_after(self, entry: Entry, due: float, outlook: Outlook, now: float) -> None:
+        """The next regular turn, or a retry before it. Turns that passed meanwhile are missed."""
         if entry.regular:
             entry.phase = due
         next_due, missed = following(entry.phase, outlook.interval, now)
-        if entry.regular:
-            self.missed += missed
-        entry.regular = outlook.retry is None or next_due <= now + outlook.retry
-        self._arm(entry, next_due if entry.regular or outlook.retry is None else now + outlook.retry)
+        self.missed += missed
+        entry.phase = next_due - outlook.interval
+        retry_at = NEVER if outlook.retry is None else now + outlook.retry
+        entry.regular = next_due <= retry_at
+        self._arm(entry, min(next_due, retry_at))
 
     # --- what is told of it
 

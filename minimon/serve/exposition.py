@@ -12,7 +12,7 @@ from typing import Any
 
 DEEPEST = 32
 """Levels of nesting that are shown; below them stands "…"."""
-MOST = 100_000
+MOST = 500_000
 """Values of one document that are shown; after them stands "…"."""
 
 

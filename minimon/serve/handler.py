@@ -91,7 +91,7 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is printed; at DEBUG it is logged, control characters escaped."""
-        if _log.isEnabledFor(logging.DEBUG):
+        if _log.tells(logging.DEBUG):
             _log.debug("%s %.512s", self.client_address[0] if self.client_address else "-", repr(format % args))
 
 

@@ -137,12 +137,14 @@ BEHAVIOURS: Mapping[str, Behaviour] = MappingProxyType({each.__name__[1:]: each 
 
 
 def known(name: str) -> Behaviour:
+    """The behaviour of this name. Raises ConfigError."""
     if str(name) not in BEHAVIOURS:
         raise ConfigError(f"unknown behaviour {name!r}: {did_you_mean(name, BEHAVIOURS)}")
     return BEHAVIOURS[name]
 
 
 def settings_of(name: str) -> Mapping[str, Any]:
+    """The settings of a behaviour, with their defaults. Raises ConfigError."""
     return getattr(known(name), "__kwdefaults__", None) or {}
 
 
