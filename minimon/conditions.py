@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
 from .errors import ConfigError, did_you_mean
-from .model import Response
+from .model import Response, parse_json
 
 Test = Callable[[Response], Union[str, None]]
 """Looks at a Response: None when it holds, else what was expected and what was seen."""
@@ -172,6 +172,7 @@ def _contains(value: Any) -> Test:
 
 def _json(value: Any) -> Test:
     """The whole body as JSON equals this; True is not 1, 1 equals 1.0."""
+    parse_json(b"null")  # imports json: in the midst of that on a worker, a fork would leave the import lock held
 
     def test(response: Response) -> str | None:
         try:

@@ -82,7 +82,7 @@ class Scheduler:
 
     execute(run) -> Outlook   on a worker: polls, claims, records; must not raise
     give_up(run)              on the scheduler's thread: the run is stuck, claimed, and its worker set aside
-    lock                      shared with the scheduler that had the entries before, whose runs may still be on their way
+    lock                      shared with the scheduler that had the entries before, for its runs may go on
     """
 
     def __init__(

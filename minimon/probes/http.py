@@ -1,7 +1,7 @@
 """http:// and https:// as targets, through urllib's opener and processors.
 
 The handlers of file:, ftp: and data: and the proxies of the environment are left out; redirects go to http and
-https only, and what the user set stays at its origin. (urllib and ssl are imported at the first poll.)
+https only, and what the user set stays at its origin. (urllib and ssl are imported with the first such check.)
 """
 
 from __future__ import annotations
@@ -65,13 +65,12 @@ class HttpProbe(Probe):
         if userinfo:
             self._headers.setdefault("Authorization", _basic(userinfo))
         self._max_body = options.get("max_body", MAX_BODY)
-        self._tls = (options.get("verify", True), options.get("ca_file"))
-        self._openers = openers
-        if self._tls[1]:
-            try:
-                openers.get(*self._tls)
-            except OSError as error:  # an ssl.SSLError is one
-                raise ConfigError(f"ca_file {self._tls[1]!r}: {error.strerror or error}") from None
+        tls = (options.get("verify", True), options.get("ca_file"))
+        try:
+            # Here, for it imports urllib: in the midst of that on a worker, a fork would leave the import lock held.
+            self._opener = openers.get(*tls)
+        except OSError as error:  # an ssl.SSLError is one
+            raise ConfigError(f"ca_file {tls[1]!r}: {error.strerror or error}") from None
 
     def __call__(self, timeout: float) -> Response:
         """Ask once. What the target does wrong is the Response's `error`."""
@@ -83,7 +82,7 @@ class HttpProbe(Probe):
         try:
             request = Ask(self._url, self._body, self._headers, method=self._method)
             request.deadline = time.monotonic() + timeout
-            with self._openers.get(*self._tls).open(request, timeout=timeout) as answer:
+            with self._opener.open(request, timeout=timeout) as answer:
                 return self._read(answer)
         except (OSError, HTTPException, ValueError) as error:
             return Response(error=_fault(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from types import TracebackType
@@ -60,6 +61,7 @@ class HealthCheckServer:
         self.port = self._wanted_port = port
         self.httpd: Httpd | None = None
         self.thread: threading.Thread | None = None
+        self._pid = os.getpid()
         # Guards httpd and thread. Held by start, stop and after_fork only.
         self._lock = threading.Lock()
 
@@ -72,6 +74,7 @@ class HealthCheckServer:
         from .httpd import Httpd  # here: http.server and what it imports cost 20 ms, which a stopped server need not
 
         subjects = () if server_instance is None else (server_instance, *others)
+        self._mind_fork()
         with self._lock:
             if self.httpd is not None:
                 raise LifecycleError(f"the health server runs already on {self.host}:{self.port}; stop() it first")
@@ -105,6 +108,7 @@ class HealthCheckServer:
 
         Idempotent, safe before start and from any thread, its own among them.
         """
+        self._mind_fork()
         deadline = deadline_in(timeout)
         with self._lock:
             httpd, thread = self.httpd, self.thread
@@ -136,7 +140,12 @@ class HealthCheckServer:
 
     def after_fork(self) -> None:
         """In the child: the inherited sockets are closed, for the parent's clients; may be started there."""
+        self._pid = os.getpid()
         httpd, self.httpd, self.thread = self.httpd, None, None
         self._lock = threading.Lock()
         if httpd is not None:
             httpd.after_fork()
+
+    def _mind_fork(self) -> None:
+        if os.getpid() != self._pid:  # a host that runs no fork hooks
+            self.after_fork()
