@@ -261,7 +261,7 @@ def _address(where: str, target: str) -> SplitResult:
     scheme = target.partition(":")[0].lower()
     if scheme not in SCHEMES:
         hint = did_you_mean(scheme, SCHEMES)
-        raise ConfigError(f"{where}: unknown scheme {scheme!r:.20} in target; {hint}; anything else can be a callable")
+        raise ConfigError(f"{where}: unknown scheme {scheme!r:.20} in target; {hint} Anything else can be a callable.")
     if not target.isprintable() or " " in target:
         raise ConfigError(f"{where}: target has blanks or control characters; quote them (%20)")
     try:
@@ -383,6 +383,10 @@ def _body(where: str, value: Any) -> None:
     """The request's body, bytes or text (sent as UTF-8)."""
     if not isinstance(value, (bytes, str)):
         raise ConfigError(f"{where} must be bytes or a text, got {type(value).__name__}")
+    try:
+        value if isinstance(value, bytes) else value.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{where} cannot be sent as UTF-8: {error.reason}") from None
 
 
 def _max_body(where: str, value: Any) -> None:

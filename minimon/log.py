@@ -15,16 +15,18 @@ class Log:
         """True when somebody listens at this level."""
         return self._logger.isEnabledFor(level)
 
-    def log(self, level: int, text: str, *values: object, trace: bool = False) -> None:
-        """A line, with the exception that is being handled if `trace`."""
+    def log(
+        self, level: int, text: str, *values: object, trace: bool = False, extra: dict[str, object] | None = None
+    ) -> None:
+        """A line, with the exception that is being handled if `trace`; `extra` are attributes of the record."""
         try:
-            self._logger.log(level, text, *values, exc_info=trace, stacklevel=3)
+            self._logger.log(level, text, *values, exc_info=trace, stacklevel=3, extra=extra)
         except Exception:  # told to nobody, for telling is what failed
             pass
 
-    def debug(self, text: str, *values: object) -> None:
+    def debug(self, text: str, *values: object, extra: dict[str, object] | None = None) -> None:
         """A detail of one poll or request."""
-        self.log(logging.DEBUG, text, *values)
+        self.log(logging.DEBUG, text, *values, extra=extra)
 
     def info(self, text: str, *values: object) -> None:
         """A start, a stop, a change."""

@@ -91,7 +91,7 @@ class Poller:
         expires = self._clock.monotonic() + 2 * work.interval + check.timeout
         change = self._registry.record(check, result, expires)
         if _polls.tells(logging.DEBUG):
-            _polls.debug("%s", poll_line(check, result))
+            _polls.debug("%s", poll_line(check, result), extra={"result": result})
         if change is None:
             return None
         if change.after.status is not change.before.status:

@@ -189,7 +189,7 @@ class Pool:
 def join_until(thread: threading.Thread, deadline: float) -> bool:
     """Wait for a thread until `deadline` (time.monotonic); True when it has ended."""
     if thread.ident is not None:
-        thread.join(max(0.0, deadline - time.monotonic()))
+        thread.join(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
     return not thread.is_alive()
 
 

@@ -203,6 +203,19 @@ def test_stop_says_when_a_thread_is_left(make: MakeMonitor, target: Target) -> N
     assert (False, False, True) == (first, second, took < 1.05) and wait_until(lambda: our_threads() == [])
 
 
+def test_two_stops_at_once_both_wait(make: MakeMonitor, target: Target) -> None:
+    """The second one does not say that all has ended while the first one still waits for it."""
+    monitor, answers = make([at_once("a", target.hold())]).start(), []
+    assert target.is_in()
+    first = threading.Thread(target=lambda: answers.append(monitor.stop(5.0)), daemon=True)
+    first.start()
+    assert wait_until(lambda: not monitor.running)
+    second = monitor.stop(0.05)
+    target.free.set()
+    first.join(5.0)
+    assert (False, [True], True) == (second, answers, monitor.stop())
+
+
 def test_stop_has_one_deadline_for_everything(make: MakeMonitor, target: Target) -> None:
     """Stuck runs and a stuck callback take no longer together than one of them."""
     entered = threading.Event()

@@ -85,12 +85,12 @@ class Held:
 class Stage:
     """A scheduler on a SteppedClock. What it runs is an entry's `work`; all it does is noted."""
 
-    def __init__(self, least: int = 2, most: int = 4, start: float = 0.0) -> None:
+    def __init__(self, least: int = 2, most: int = 4, start: float = 0.0, lock: threading.Lock | None = None) -> None:
         self.clock = SteppedClock(start)
         self.runs: list[tuple[str, float]] = []
         self.given_up: list[tuple[str, float]] = []
         self.entries: list[Entry] = []
-        self.scheduler = Scheduler(self.clock, self.execute, self.give_up, least, most)
+        self.scheduler = Scheduler(self.clock, self.execute, self.give_up, least, most, lock)
         self.scheduler.start()
 
     def execute(self, run: Run) -> Outlook:
@@ -703,6 +703,64 @@ def test_arming_moves_the_turn(stage: MakeStage) -> None:
     on.scheduler.arm(entry, 7.0)
     on.pass_time(7.0)
     assert on.ran(1) and [("a", 7.0)] == on.runs
+
+
+# From scheduler to scheduler
+
+
+def test_an_entry_is_run_by_who_armed_it_last(stage: MakeStage) -> None:
+    """One scheduler that has not been stopped yet leaves alone what another one has armed since."""
+    lock = threading.Lock()
+    old, new = stage(lock=lock), stage(lock=lock)
+    entry = old.arm("a", every(1000.0), due=5.0)
+    new.scheduler.arm(entry, 7.0)
+    old.clock.sleeps_until(5.0)
+    old.clock.advance(5.0)
+    old.arm("b", every(1000.0), due=5.0)
+    assert wait_until(lambda: ("b", 5.0) in old.runs)
+    new.pass_time(7.0)
+    assert wait_until(lambda: new.runs == [("a", 7.0)]) and [("b", 5.0)] == old.runs
+
+
+def test_what_waits_in_one_queue_is_run_by_the_next_scheduler(stage: MakeStage) -> None:
+    """Armed anew while a run of it waits for a worker that will not come, it is not lost when the queue is dropped."""
+    lock, slow = threading.Lock(), Held(1000.0)
+    old, new = stage(1, 1, lock=lock), stage(lock=lock)
+    old.arm("slow", slow)
+    assert slow.is_in()
+    waiting = old.arm("a", every(1000.0))
+    assert wait_until(lambda: old.figure("queue") == 1)
+    new.scheduler.arm(waiting, 7.0)
+    old.scheduler.stop(deadline_in(0.0))
+    new.pass_time(7.0)
+    assert wait_until(lambda: new.runs == [("a", 7.0)]) and ["slow"] == [name for name, _ in old.runs]
+
+
+def test_what_is_held_by_one_is_run_by_the_next_scheduler(stage: MakeStage) -> None:
+    """The same for a suspect that waits for another one to end."""
+    lock, suspects = threading.Lock(), [Held(10.0, timed_out=True) for _ in range(2)]
+    old, new = stage(2, 2, lock=lock), stage(lock=lock)
+    timed_out_once(old, suspects)
+    old.pass_time(10.0)
+    assert suspects[0].is_in() and wait_until(lambda: old.figure("queue") == 1)
+    new.scheduler.arm(old.entries[1], 7.0)
+    old.scheduler.stop(deadline_in(0.0))
+    new.pass_time(7.0)
+    assert suspects[1].is_in() and ("suspect 1", 7.0) == new.runs[-1]
+
+
+def test_what_runs_on_one_is_run_by_the_next_scheduler_after_it(stage: MakeStage) -> None:
+    """A run of before the stop is waited for, and it neither counts nor says what comes next."""
+    lock, slow = threading.Lock(), Held(1000.0)
+    old, new = stage(lock=lock), stage(lock=lock)
+    entry = old.arm("a", slow)
+    assert slow.is_in()
+    old.scheduler.stop(deadline_in(0.0))
+    new.scheduler.arm(entry, 7.0)
+    new.clock.advance(8.0)
+    before = list(new.runs)
+    slow.let_go()
+    assert slow.is_in() and ([], [False], 1) == (before, slow.claimed, slow.most)
 
 
 # Figures

@@ -45,9 +45,13 @@ def prepare(spec: Mapping[str, Any], openers: Openers | None = None) -> Prepared
     """
     name = spec["name"]
     expect, warn_if = spec.get("expect"), spec.get("warn_if")
+    try:
+        probe = _probe_of(spec["target"], spec.get("options") or {}, openers or Openers())
+    except ConfigError as error:
+        raise ConfigError(f"check {name!r}: {error}") from None
     return Prepared(
         name,
-        _probe_of(spec["target"], spec.get("options") or {}, openers or Openers()),
+        probe,
         None if expect is None else compile(expect, f"check {name!r}: expect"),
         None if warn_if is None else compile(warn_if, f"check {name!r}: warn_if", bad=True),
         spec.get("timeout", 5.0),

@@ -60,12 +60,25 @@ class Connection:
         self._last = False  # closed once all is sent
         self._ends = False  # at once, for the server stops
         self._lingers = False
+        self._skipped = False
+        self._began = False  # the head that is coming in, with its deadline
+        self._deaf = False  # the client says no more
         self._requests = 0
 
     @property
     def waits(self) -> bool:
         """True while no whole request is there."""
         return not (self._head or self._unsent)
+
+    @property
+    def reads(self) -> bool:
+        """True while there is room for what the client says."""
+        return not self._deaf and (self.waits or self._lingers or len(self._received) < MAX_HEAD)
+
+    @property
+    def is_last(self) -> bool:
+        """True when the request being answered is the last one."""
+        return self._ends or self._deaf or self._requests >= REQUESTS
 
     @property
     def writes(self) -> bool:
@@ -81,10 +94,10 @@ class Connection:
         except OSError:
             data = b""
         if not data:
-            self.close()
+            self._deaf = True
+            if self.waits or self._lingers:
+                self.close()
         elif not (self._last or self._lingers):
-            if not self._received and self.waits:
-                self.deadline = time.monotonic() + self._times.head
             self._received += data
             self._go_on()
 
@@ -97,8 +110,11 @@ class Connection:
     def _go_on(self) -> None:
         """Answer the whole requests that are there, one after another."""
         while self.waits and not (self._last or self._lingers or self.closed):
-            if self._received.startswith(b"\r\n"):
-                del self._received[:2]  # one empty line before a request is tolerated (RFC 9112, 2.2)
+            if self._received and not self._began:
+                self._began, self.deadline = True, time.monotonic() + self._times.head
+            if self._received.startswith(b"\r\n") and not self._skipped:
+                self._skipped = True  # one empty line before a request is tolerated (RFC 9112, 2.2)
+                del self._received[:2]
             end = end_of_head(self._received)
             if end > MAX_HEAD or (not end and len(self._received) > MAX_HEAD):
                 self.refuse(431)
@@ -111,6 +127,7 @@ class Connection:
 
     def _request(self, head: bytes) -> None:
         self._requests += 1
+        self._began = self._skipped = False
         code = fault(head)
         if code:
             _log.debug("refused with %d: %.200r", code, head)
@@ -122,7 +139,7 @@ class Connection:
         answer = self._respond(self, head)
         self._head = head if answer is None else b""
         if answer is not None:
-            self._send(answer.sent, answer.close or self._ends or self._requests >= REQUESTS)
+            self._send(answer.sent, answer.close or self.is_last)
 
     def refuse(self, code: int) -> None:
         """Answer with an error, and close."""
@@ -148,7 +165,7 @@ class Connection:
 
     def _sent(self) -> None:
         self.deadline = time.monotonic() + (self._times.linger if self._last else self._times.idle)
-        if self._ends:
+        if self._ends or self._deaf:
             self.close()
         elif self._last:
             self._lingers = True

@@ -44,7 +44,9 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         self.raw_requestline = self.rfile.readline()
         if self.parse_request():
-            if has_body(self.headers.get("content-length"), self.headers.get("transfer-encoding")):
+            if self.server.is_last or has_body(
+                self.headers.get("content-length"), self.headers.get("transfer-encoding")
+            ):
                 self.close_connection = True
             getattr(self, f"do_{self.command}", self.answer)()
 

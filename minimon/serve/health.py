@@ -159,6 +159,6 @@ class Question:
 def _at_once(function: Callable[[], Any]) -> Said:
     try:
         return Said(value=function())
-    except Exception:
+    except BaseException:  # as above
         _log.exception("the subject failed")
         return Said("error")

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..log import logger
 from .connection import Answer, Connection, Times
-from .handler import HealthCheckHandler
+from .handler import HealthCheckHandler, refusal_bytes
 from .health import PATIENCE, Asker, Pending, Question
 
 _log = logger("httpd")
@@ -26,6 +26,8 @@ MOST = 512
 PAUSE = 0.2
 """Seconds without accepting after the system had no descriptor left."""
 NEVER = float("inf")
+LONGEST = 3600.0
+"""Seconds that the selector waits at most; it takes no more than some weeks."""
 
 
 class Httpd(http.server.HTTPServer):
@@ -38,6 +40,7 @@ class Httpd(http.server.HTTPServer):
     def __init__(self, address: tuple[str, int], subjects: tuple[Any, ...]) -> None:
         self.asker = Asker(subjects, self.wake)
         self.question = Question(self.asker, NEVER)  # what the request being answered asks
+        self.is_last = False  # whether its connection ends with it
         self._connections: dict[Connection, None] = {}  # the one that waits longest first
         self._parked: dict[Connection, Question] = {}  # those that wait for a plain subject
         self.times = Times()
@@ -94,7 +97,7 @@ class Httpd(http.server.HTTPServer):
         dues = [one.deadline for one in self._connections if one not in self._parked]
         dues += [question.deadline for question in self._parked.values()]
         dues += [at for at in (self._accept_at, self._stop_at) if 0.0 < at < NEVER]
-        return max(min(dues) - time.monotonic(), 0.0) if dues else None
+        return min(max(min(dues) - time.monotonic(), 0.0), LONGEST) if dues else None
 
     def _listen(self) -> None:
         """The bell was rung: a subject has answered, or the server is to stop."""
@@ -144,9 +147,16 @@ class Httpd(http.server.HTTPServer):
         if connection.closed:
             self._forget(connection)
         else:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.writes else 0)
-            if self._selector.get_key(connection.sock).events != events:
-                self._selector.modify(connection.sock, events, connection)
+            self._await(connection, connection.reads * selectors.EVENT_READ + connection.writes * selectors.EVENT_WRITE)
+
+    def _await(self, connection: Connection, events: int) -> None:
+        key = self._selector.get_map().get(connection.sock)
+        if key is not None and not events:
+            self._selector.unregister(connection.sock)
+        elif key is None and events:
+            self._selector.register(connection.sock, events, connection)
+        elif key is not None and key.events != events:
+            self._selector.modify(connection.sock, events, connection)
 
     def _forget(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
@@ -159,6 +169,7 @@ class Httpd(http.server.HTTPServer):
 
     def _respond(self, connection: Connection, head: bytes) -> Answer | None:
         """Have the handler answer; None while a plain subject is being asked."""
+        self.is_last = connection.is_last
         self.question = self._parked.get(connection) or Question(self.asker, time.monotonic() + PATIENCE)
         try:
             handler: Any = self.RequestHandlerClass(head, connection.sock.getpeername(), self)  # type: ignore[arg-type]
@@ -168,6 +179,9 @@ class Httpd(http.server.HTTPServer):
             return None
         except OSError:  # it is not connected any more
             answer = Answer(b"", True)
+        except Exception:  # a handler of the host
+            _log.exception("a handler failed")
+            answer = Answer(refusal_bytes(500), True)
         self._parked.pop(connection, self.question)
         return answer
 
@@ -196,7 +210,7 @@ class Httpd(http.server.HTTPServer):
 
     def stop_by(self, deadline: float) -> None:
         """Have the loop end by then (time.monotonic). Never waits, and may be called before the loop runs."""
-        self._stop_at = deadline
+        self._stop_at = min(deadline, time.monotonic() + LONGEST)
         self.wake()
 
     def shutdown(self) -> None:

@@ -60,6 +60,21 @@ class Unspeakable(Exception):
     __repr__ = __str__
 
 
+class Exiting(Exception):
+    """Ends the program when it is printed."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+class Classless:
+    """Does not even tell what it is."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("no class")
+
+
 # Callables
 
 
@@ -89,6 +104,7 @@ def test_false_values_fail_as_a_condition(value: object) -> None:
         ConnectionRefusedError(111, "its own"),
         UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
         Unspeakable(),
+        Exiting(),
         ConfigError("its own"),
         Response,
     ],
@@ -295,6 +311,31 @@ def test_a_probe_that_returns_no_response_is_told_so(answer: object) -> None:
 
     result = seen(Mine())
     assert ("fail", "exception", True) == (*verdict(result), "Response" in result.detail)
+
+
+def test_a_probe_that_returns_something_unknowable_is_an_exception() -> None:
+    """Nothing that a Probe returns is raised."""
+
+    class Mine(Probe):
+        def __call__(self, timeout: float) -> Any:
+            return Classless()
+
+    assert ("fail", "exception") == verdict(seen(Mine()))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(error=Fault("gremlins", "seen")),
+        Response(value=Result("mine", Outcome.FAIL, "gremlins")),
+        Response(value=Result("mine", "great")),  # type: ignore[arg-type]
+        Response(error="down"),  # type: ignore[arg-type]
+    ],
+)
+def test_words_of_the_hosts_own_do_not_spread(answer: Response) -> None:
+    """Outcomes and reasons are closed sets: who says something else has made a mistake, and is told so."""
+    result = seen(lambda: answer)
+    assert (Outcome.FAIL, "exception") == (result.outcome, result.reason)
 
 
 def test_a_probe_without_a_body_says_what_is_missing() -> None:

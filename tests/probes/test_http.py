@@ -19,8 +19,8 @@ from support import descriptors, python, wait_until
 
 from minimon import ConfigError, Outcome, Result, probe
 from minimon.checks import OPTIONS
-from minimon.model import REASONS
 from minimon.conditions import scrub
+from minimon.model import REASONS
 from minimon.testing import BEHAVIOURS, RogueServer
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
@@ -259,6 +259,34 @@ print(*probe(URL, 2.0)[1:3])
     with RogueServer("ok") as server:
         done = python(code.replace("URL", repr(server.url)))
     assert ("pass", "") == (done.stdout.strip(), done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 60_000 + b"\r\na\r\n"),
+    ],
+    ids=["preliminary answers", "trailers", "chunks that are mostly comment"],
+)
+def test_a_flood_ends_at_the_timeout(start: bytes, piece: bytes) -> None:
+    """An answer that goes on and on without a pause is given up in time, too."""
+    enough = threading.Event()
+
+    def talk(client: socket.socket) -> None:
+        read_request(client)
+        client.sendall(start)
+        while not enough.wait(0.0):
+            client.sendall(piece * (1 + 65_536 // len(piece)))
+
+    with raw_server(talk) as address:
+        stop = threading.Timer(5.0, enough.set)
+        stop.start()
+        result = probe(f"http://{address}/", 0.3)
+        stop.cancel()
+        enough.set()
+    assert ("fail", True) == (result.outcome, result.elapsed < 1.3)
 
 
 # What is sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import socket
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from support import descriptors
 
 from minimon import Check, ConfigError, Result, probe
 from minimon.model import REASONS
+from minimon.probes import prepare
 from minimon.testing import RogueServer
 
 
@@ -97,6 +99,26 @@ def test_an_unknown_name_fails_with_dns(host: str) -> None:
     """What the resolver does not know is told as dns, with the name."""
     result = probe(f"tcp://{host}:1")
     assert ("fail", "dns", True) == (*verdict(result), host in result.detail)
+
+
+def test_a_connection_with_itself_is_none() -> None:
+    """The system may give a caller the very port that it calls: it is connected with itself, and nobody is up."""
+    closed = port_for_callers()
+    poll = prepare({"name": "db", "target": f"tcp://127.0.0.1:{closed}"}).probe
+    assert 0 == sum(poll(1.0).error is None for _ in range(20_000))  # every such port has had its turn by then
+
+
+def port_for_callers() -> int:
+    """A closed port of those that are given to callers; the even ones, or the odd ones, are given first."""
+    try:
+        low, high = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    except OSError:
+        pytest.skip("the range of ports is not known here")
+    for port in range(low + (high - low) // 4 * 2, high, 2):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    pytest.skip("no such port is free")
 
 
 def test_a_condition_cannot_make_a_refusal_pass() -> None:

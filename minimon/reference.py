@@ -1,0 +1,365 @@
+"""The reference that `help [TOPIC]` prints, made from the docstrings and tables that the code itself uses.
+
+Docstrings are read from the source, which every loader of Python code can give: so this works from a zip, and
+under -OO, where docstrings are left out of the memory.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+WIDEST = 100
+"""Columns that a line of the reference has at most: longer ones are hard to read."""
+
+DOCUMENT = {
+    "schema": "the form of this document: 1",
+    "service.name": "the monitor's name",
+    "service.version": "of minimon",
+    "service.pid": "the process that polls",
+    "service.uptime_s": "since start()",
+    "service.started_at": "when start() was called, null while stopped",
+    "overall": "healthy, degraded, unhealthy or unknown: the word of /health",
+    "counts": "how many checks there are of each status, and how many are paused",
+    "checks.NAME.status": "unknown, up, degraded or down; unknown too when no run finished in time",
+    "checks.NAME.paused": "whether it is left out for now",
+    "checks.NAME.critical": "whether its failure makes the whole unhealthy",
+    "checks.NAME.group": "as given",
+    "checks.NAME.tags": "as given",
+    "checks.NAME.since": "when the status changed last",
+    "checks.NAME.explanation": "why it is not up, or what is on the way to change it",
+    "checks.NAME.streak": "the latest outcome, and how many times in a row it was seen",
+    "checks.NAME.counts": "runs by outcome: pass, warn, fail, unknown",
+    "checks.NAME.reasons": "runs that did not pass, by reason: see `help errors`",
+    "checks.NAME.last": "the latest run: outcome, reason, detail, at, elapsed_s, status_code; null before the first",
+    "checks.NAME.recent": "the latest runs, oldest first; failures are kept longer than passes",
+    "events": "the latest changes, starts and stops, oldest first: at, check, kind, before, after, detail",
+}
+"""What `/status` and `snapshot()` say, key by key; those of `self` are in `monitor.FIGURES`."""
+
+EMBEDDED = """\
+from minimon import Check, HealthCheckServer, Monitor
+
+monitor = Monitor([
+    Check("search", "https://search.internal/ping", every=15, expect={"status_code": 200}),
+    Check("queue", broker.ping, every=5),
+])
+with monitor, HealthCheckServer(port=8081).serving(monitor):
+    app.serve_forever()
+"""
+
+STARTED = """\
+monitor.start()
+server = HealthCheckServer(port=8081).start(monitor)
+...
+server.stop()
+monitor.stop()
+"""
+
+OWN = """\
+class DirectoryServer:
+    def is_healthy(self): return len(self.backlog) < 10
+    def get_detailed_stats(self): return {"backlog": len(self.backlog)}
+
+HealthCheckServer(port=8081).start(directory_server)
+"""
+
+BESIDES = ("probe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe")
+"""What a host may use beside the two objects."""
+
+
+# --- docstrings, from the source
+
+
+class Texts:
+    """Reads the docstrings of this package. `lacking` tells whether one was asked for that is not to be had."""
+
+    def __init__(self, find: Callable[[str], str | None] | None = None) -> None:
+        self._find = find or source
+        self._trees: dict[str, ast.Module | None] = {}
+        self.lacking = False
+
+    def of(self, module: str, name: str = "") -> str:
+        """The docstring of a module, or of what `name` (`Class.method`) is in it; "" when it is not to be had."""
+        if module not in self._trees:
+            code = self._find(module)
+            self._trees[module] = None if code is None else ast.parse(code)
+        tree = self._trees[module]
+        text = _in_memory(module, name) if tree is None else _in_tree(tree, name)
+        self.lacking = self.lacking or not text
+        return text or ""
+
+    def at_home(self, thing: Any) -> str:
+        """The docstring of a function or class, wherever in the package it is written."""
+        return self.of(thing.__module__[len(__package__) + 1 :], thing.__qualname__)
+
+    def table(self, entries: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The names of a table of functions, with their docstrings."""
+        return [(key, self.at_home(function)) for key, function in entries.items()]
+
+
+def source(module: str) -> str | None:
+    """The source of a module of this package, wherever it was loaded from; None when there is none."""
+    spec = importlib.util.find_spec(f"{__package__}.{module}")
+    read = getattr(spec and spec.loader, "get_source", None)
+    try:
+        return read(spec.name) if spec and read else None
+    except (ImportError, OSError):
+        return None
+
+
+def _in_tree(tree: ast.Module, name: str) -> str | None:
+    node: Any = tree
+    for part in filter(None, name.split(".")):
+        node = next((child for child in node.body if getattr(child, "name", None) == part), None)
+        if node is None:
+            return None
+    return _clean(ast.get_docstring(node, clean=False))
+
+
+def _in_memory(module: str, name: str) -> str | None:
+    """The docstring that Python keeps, unless it was told not to."""
+    found: Any = importlib.import_module(f".{module}", __package__)
+    for part in filter(None, name.split(".")):
+        found = getattr(found, part, None)
+    return None if found is None else _clean(found.__doc__)
+
+
+def _clean(text: str | None) -> str:
+    """A docstring without its indentation. (inspect does so too, and takes as long to import as all else here.)"""
+    first, _, rest = (text or "").partition("\n")
+    return f"{first.strip()}\n{textwrap.dedent(rest)}".strip("\n")
+
+
+# --- lines
+
+
+def wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
+    """A docstring in lines of this width: prose is filled, tables keep their columns, code is left as it is."""
+    for block in re.split(r"\n\s*\n", text.strip("\n")):
+        lines = block.split("\n")
+        if _is_code(lines):
+            yield from (indent + line for line in lines)
+        else:
+            yield from _prose(lines, width, indent)
+        yield ""
+
+
+def _is_code(lines: Sequence[str]) -> bool:
+    depths = {len(line) - len(line.lstrip()) for line in lines}
+    if lines[0].startswith("@") or any(line.endswith((":", "(", "[", "{")) for line in lines[:-1] if len(depths) > 1):
+        return True
+    return min(depths) >= 4 and not any(_parts(line) for line in lines)
+
+
+def _parts(line: str) -> tuple[str, str] | None:
+    """The name and the meaning, where a line is one of a table: two blanks or more are between them."""
+    found = re.fullmatch(r"(\s*\S+(?: \S+)*? {2,})(\S.*)", line)
+    return (found[1], found[2]) if found else None
+
+
+def _prose(lines: Iterable[str], width: int, indent: str) -> Iterator[str]:
+    head, words = "", ""
+    for line in lines:
+        name, meaning = _parts(line) or _indented(line)
+        if words and not name.strip() and (len(name) == len(head) or head.strip()):
+            words = f"{words} {meaning}"  # goes on
+            continue
+        yield from _filled(indent + head, words, width)
+        head, words = name, meaning
+    yield from _filled(indent + head, words, width)
+
+
+def _indented(line: str) -> tuple[str, str]:
+    words = line.lstrip()
+    return line[: len(line) - len(words)], words
+
+
+def _filled(head: str, words: str, width: int) -> Iterator[str]:
+    """Words after a head, the lines below it indented as far; less where that leaves no room."""
+    if not words:
+        if head.strip():
+            yield head.rstrip()
+        return
+    hang = " " * len(head)
+    if width - len(head) < 24 and head.strip():
+        yield head.rstrip()
+        head = hang = " " * (len(head) - len(head.lstrip()) + 4)
+    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+    yield from textwrap.wrap(words, max(width, 20), initial_indent=head, subsequent_indent=hang, **options)
+
+
+def _first(text: str) -> str:
+    """The first paragraph."""
+    return text.partition("\n\n")[0]
+
+
+class Page:
+    """The lines of a topic, as they come together. Each part ends with an empty line."""
+
+    def __init__(self, texts: Texts, width: int, commands: Sequence[str] = (), exits: Mapping[int, str] | None = None):
+        self.texts, self.width, self.commands, self.exits = texts, width, commands, exits or {}
+        self.lines: list[str] = []
+
+    def title(self, text: str) -> None:
+        """A line that stands alone."""
+        self.lines += [*_filled(text[: len(text) - len(text.lstrip())], text.strip(), self.width), ""]
+
+    def prose(self, text: str, indent: str = "") -> None:
+        """A docstring, or a sentence."""
+        self.lines += wrapped(text, self.width, indent)
+
+    def code(self, text: str) -> None:
+        """Lines that are left as they are."""
+        self.lines += [*(f"    {line}".rstrip() for line in text.splitlines()), ""]
+
+    def rows(self, rows: Iterable[tuple[object, str]], indent: str = "  ") -> None:
+        """A table of names and meanings."""
+        named = [(str(name), " ".join(meaning.split())) for name, meaning in rows]
+        longest = max((len(name) for name, _ in named), default=0)
+        for name, meaning in named:
+            self.lines += _filled(f"{indent}{name:<{longest}}  ", meaning, self.width)
+        self.lines.append("")
+
+
+# --- topics
+
+
+def _checks(page: Page) -> None:
+    from .checks import DEFAULTS, SCHEMES
+
+    page.title("Check(name, target, *, ...)")
+    page.prose(page.texts.of("checks", "Check"), "  ")
+    plain = [f"{key}={value:g}" for key, value in DEFAULTS.items() if isinstance(value, (int, float))]
+    page.prose(f"Where neither the check nor its monitor says otherwise: {', '.join(plain)}.", "  ")
+    page.title("Addresses")
+    page.rows((f"{scheme}://", meaning) for scheme, meaning in SCHEMES.items())
+    page.title("Resource(name, url, polling_interval, check=None, ...)")
+    page.prose(page.texts.of("checks", "Resource"), "  ")
+    page.title("Probe")
+    page.prose(page.texts.of("checks", "Probe"), "  ")
+    page.title("How runs decide")
+    page.prose(page.texts.of("evaluate", "advance"), "  ")
+    page.prose("See also: help conditions, help http.")
+
+
+def _conditions(page: Page) -> None:
+    from .conditions import KEYS, OPERATORS
+
+    signs = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+    page.prose(page.texts.of("conditions"))
+    page.rows(page.texts.table(KEYS))
+    page.prose(f"Operators: {', '.join(f'{key} ({signs[key]})' for key in OPERATORS)}.")
+    page.prose("They stand under `expect` (what must hold) and `warn_if` (what is bad) of a check.")
+
+
+def _http(page: Page) -> None:
+    from .checks import OPTIONS
+    from .serve.routing import CODES, ROUTES
+
+    page.title("Asking")
+    page.prose(page.texts.of("probes.http"), "  ")
+    page.title("  Options of a check for its request:")
+    page.rows(page.texts.table(OPTIONS), "    ")
+    page.title("Answering")
+    page.prose(page.texts.of("serve.server", "HealthCheckServer"), "  ")
+    page.rows(ROUTES.items(), "    ")
+    page.title("  Status codes of /health:")
+    page.rows(((word, str(code)) for word, code in CODES.items()), "    ")
+
+
+def _metrics(page: Page) -> None:
+    from .monitor import FIGURES
+
+    page.title("What /status, snapshot() and get_detailed_stats() say:")
+    page.rows({**DOCUMENT, **{f"self.{key}": meaning for key, meaning in FIGURES.items()}}.items())
+    page.prose("Instants are ISO 8601 in UTC with Z, spans are seconds and end in _s.")
+
+
+def _config(page: Page) -> None:
+    page.prose(page.texts.of("config"))
+
+
+def _cli(page: Page) -> None:
+    from .testing import BEHAVIOURS
+
+    for command in page.commands:
+        page.lines += [*command.splitlines(), ""]
+    page.lines.append("behaviours of rogue:")
+    page.rows(page.texts.table(BEHAVIOURS))
+    page.lines.append("exit codes:")
+    page.rows(page.exits.items())
+    page.prose("NO_COLOR turns colours off, COLUMNS says how wide lines may be.")
+
+
+def _hosts(page: Page) -> None:
+    from . import probes, testing
+
+    page.prose("In a script, or a server of your own:")
+    page.code(EMBEDDED)
+    page.prose("In a web application, where its worker starts and ends:")
+    page.code(STARTED)
+    page.prose("Without a Monitor, for a server object of your own:")
+    page.code(OWN)
+    page.title("Monitor(checks=(), *, ...)")
+    page.prose(page.texts.of("monitor"), "  ")
+    page.prose(page.texts.of("monitor", "Monitor"), "  ")
+    _methods(page, "monitor", "Monitor", ("start", "stop", "add", "remove", "pause", "resume", "check", "snapshot"))
+    page.title('HealthCheckServer(host="127.0.0.1", port=8080)')
+    page.prose(page.texts.of("serve.server", "HealthCheckServer"), "  ")
+    _methods(page, "serve.server", "HealthCheckServer", ("start", "stop", "serving"))
+    page.title("Besides")
+    for path, module in (("minimon", probes), ("minimon.testing", testing)):
+        named = [getattr(module, name) for name in BESIDES if hasattr(module, name)]
+        page.rows((f"{path}.{thing.__name__}", _first(page.texts.at_home(thing))) for thing in named)
+
+
+def _methods(page: Page, module: str, owner: str, names: Iterable[str]) -> None:
+    page.rows(((f".{name}", _first(page.texts.of(module, f"{owner}.{name}"))) for name in names), "    ")
+
+
+def _errors(page: Page) -> None:
+    from .model import REASONS
+
+    page.prose(page.texts.of("errors"))
+    page.title("Reasons of a result that did not pass")
+    page.rows(REASONS.items())
+    page.title("Exit codes of the command line")
+    page.rows(page.exits.items())
+
+
+TOPICS: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "checks": ("what can be polled, how often, and how runs decide", _checks),
+    "conditions": ("what must hold of an answer", _conditions),
+    "http": ("how an HTTP target is asked, and how /health and /status answer", _http),
+    "metrics": ("what /status says, key by key", _metrics),
+    "config": ("configuration files", _config),
+    "cli": ("the commands and their options", _cli),
+    "hosts": ("how a program embeds a monitor", _hosts),
+    "errors": ("errors, reasons of failures, exit codes", _errors),
+}
+"""The topics, each with its line in the list and what writes its page."""
+
+
+def text(topic: str | None, page: Page) -> str:
+    """One topic, or the list of topics, on an empty page."""
+    if topic is None:
+        page.prose("help TOPIC prints one of these:")
+        page.rows((name, line) for name, (line, _) in TOPICS.items())
+        page.prose("`COMMAND --help` has the options of a command.")
+    else:
+        TOPICS[topic][1](page)
+    if page.texts.lacking:
+        page.prose("Not whole: this copy of minimon has neither its source nor docstrings.")
+    return "\n".join(page.lines).strip("\n") + "\n"
+
+
+def width() -> int:
+    """The columns of a page: those of the terminal or of COLUMNS, if they are not too many to read."""
+    return max(20, min(shutil.get_terminal_size().columns, WIDEST))
