@@ -94,7 +94,7 @@ def short(text: object, limit: int = 120) -> str:
     """A text, or an exception's text, as one printable line of at most `limit` characters, scrubbed. Never raises."""
     try:
         whole = str(text)
-    except Exception:  # a __str__ of the host may do anything
+    except (Exception, SystemExit):  # a __str__ of the host may do anything
         whole = f"<{type(text).__name__}>"
     line = "".join(c if c.isprintable() else " " for c in whole[: 4 * limit])
     if len(whole) > 4 * limit:
@@ -107,7 +107,7 @@ def quoted(value: object, limit: int = 120) -> str:
     """Any value as Python writes it, in one line of at most `limit` characters, scrubbed. Never raises."""
     try:
         return short(repr(value), limit)
-    except Exception:  # a __repr__ of the host may do anything
+    except (Exception, SystemExit):  # a __repr__ of the host may do anything
         return f"<{type(value).__name__}>"
 
 

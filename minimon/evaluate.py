@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .checks import Check
 from .conditions import Condition, Unmet, quoted
-from .model import CheckState, Counts, Outcome, Response, Result, Status, Streak
+from .model import REASONS, CheckState, Counts, Outcome, Response, Result, Status, Streak
 
 PASS, WARN, FAIL, UNKNOWN = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.UNKNOWN
 UP, DEGRADED, DOWN = Status.UP, Status.DEGRADED, Status.DOWN
@@ -26,9 +26,9 @@ class Verdict(NamedTuple):
 def judge(response: Response, expect: Condition | None, warn_if: Condition | None) -> Verdict:
     """A transport error fails whatever was expected; then `expect`, or the target's own success; then `warn_if`."""
     if response.error is not None:
-        return Verdict(FAIL, *response.error)
+        return _known(Verdict(FAIL, *response.error))
     if isinstance(response.value, Result):  # a harnessed function has judged itself
-        return Verdict(response.value.outcome, response.value.reason, response.value.detail)
+        return _known(Verdict(response.value.outcome, response.value.reason, response.value.detail))
     unmet = success(response) if expect is None else expect.unmet(response)
     if unmet is not None:
         return Verdict(FAIL, *unmet)
@@ -37,6 +37,12 @@ def judge(response: Response, expect: Condition | None, warn_if: Condition | Non
     if warn_if is not None and bad is not None and bad.reason == "exception":
         return Verdict(FAIL, "exception", f"warn_if: {bad.text}")
     return Verdict(PASS)
+
+
+def _known(verdict: Verdict) -> Verdict:
+    if not isinstance(verdict.outcome, Outcome) or verdict.reason not in ("", *REASONS):
+        raise ValueError(f"no such outcome or reason: {quoted(verdict[:2])}")
+    return verdict
 
 
 def success(response: Response) -> Unmet | None:

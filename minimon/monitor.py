@@ -164,15 +164,16 @@ class Monitor:
         deadline = deadline_in(timeout)
         with self._lock:
             life, self._life = self._life, None
-            lives = self._past + ([life] if life else [])
-        left = [one for one in lives if not one.stop(deadline)]
+            self._past += [life] if life else []
+            lives = list(self._past)
+        ended = [one for one in lives if one.stop(deadline)]
         with self._lock:
-            self._past = left
+            self._past = [one for one in self._past if one not in ended]
         if life is not None:
             self._registry.tell("", "stop")
             _log.info("monitor %s stopped", self.name)
             self._call_hook("on_stop")
-        return not left
+        return len(ended) == len(lives)
 
     def __enter__(self) -> Monitor:
         return self.start()

@@ -129,6 +129,7 @@ class Scheduler:
             for run in [*self._runs, *self._held]:
                 if run.started is None and run.entry.run is run:
                     run.entry.run = None
+                    self._arm_next(run, None, self._clock.monotonic())  # if another scheduler waits for that
         me, thread = threading.current_thread(), self._thread
         ended = thread is None or thread is me or join_until(thread, deadline)
         return self.pool.stop(deadline) and ended

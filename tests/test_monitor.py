@@ -924,7 +924,7 @@ def test_a_blocked_callback_holds_up_no_check(make: MakeMonitor, clock: SteppedC
     )
     target.hold()
     monitor.start()
-    assert entered.wait(5.0)
+    assert entered.wait(5.0) and recorded(monitor, "a")
     for n in range(1, 6):
         assert recorded(monitor, "b", n) and clock.sleeps_until(1000.0 + n)
         clock.advance(1.0)

@@ -708,20 +708,6 @@ def test_arming_moves_the_turn(stage: MakeStage) -> None:
 # From scheduler to scheduler
 
 
-def test_an_entry_is_run_by_who_armed_it_last(stage: MakeStage) -> None:
-    """One scheduler that has not been stopped yet leaves alone what another one has armed since."""
-    lock = threading.Lock()
-    old, new = stage(lock=lock), stage(lock=lock)
-    entry = old.arm("a", every(1000.0), due=5.0)
-    new.scheduler.arm(entry, 7.0)
-    old.clock.sleeps_until(5.0)
-    old.clock.advance(5.0)
-    old.arm("b", every(1000.0), due=5.0)
-    assert wait_until(lambda: ("b", 5.0) in old.runs)
-    new.pass_time(7.0)
-    assert wait_until(lambda: new.runs == [("a", 7.0)]) and [("b", 5.0)] == old.runs
-
-
 def test_what_waits_in_one_queue_is_run_by_the_next_scheduler(stage: MakeStage) -> None:
     """Armed anew while a run of it waits for a worker that will not come, it is not lost when the queue is dropped."""
     lock, slow = threading.Lock(), Held(1000.0)

@@ -71,9 +71,10 @@ def observe(prepared: Prepared, clock: Clock) -> Result:
     when, start = clock.time(), clock.monotonic()
     response = None
     try:
-        response = prepared.probe(prepared.timeout)
-        if not isinstance(response, Response):
-            raise TypeError(f"expected a Response of the Probe, got {quoted(response)}")
+        answer = prepared.probe(prepared.timeout)
+        if not isinstance(answer, Response):
+            raise TypeError(f"expected a Response of the Probe, got {quoted(answer)}")
+        response = answer
         response.elapsed = clock.monotonic() - start
         verdict = judge(response, prepared.expect, prepared.warn_if)
     # The one broad except on a poll's way, and as broad as can be: a SystemExit of the host's code too is a failure.
@@ -84,7 +85,7 @@ def observe(prepared: Prepared, clock: Clock) -> Result:
     elapsed = clock.monotonic() - start
     if elapsed > prepared.timeout and verdict.outcome is not Outcome.FAIL:
         verdict = Verdict(Outcome.FAIL, "timeout", f"ended after {elapsed:.2f} s, timeout {prepared.timeout:g} s")
-    seen = (None, None) if not isinstance(response, Response) else (response.phases, response.status_code)
+    seen = (None, None) if response is None else (response.phases, response.status_code)
     detail = short(verdict.detail, 300) if verdict.detail else ""
     return Result(prepared.name, verdict.outcome, verdict.reason, detail, when, elapsed, *seen)
 

@@ -46,7 +46,10 @@ class _Timed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        left = self._deadline - time.monotonic()
+        if left <= 0:  # a flood never makes a socket wait
+            raise TimeoutError("no whole answer in time")
+        self._sock.settimeout(left)
         return self._stream.raw.readinto(buffer)  # type: ignore[no-any-return]
 
     def close(self) -> None:

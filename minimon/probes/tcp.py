@@ -43,6 +43,8 @@ def _connect(family: int, kind: int, protocol: int, address: tuple[object, ...],
         with socket.socket(family, kind, protocol) as sock:
             sock.settimeout(timeout)
             sock.connect(address)
+            if sock.getsockname() == sock.getpeername():  # the system gave us the very port that we called
+                return Fault("connect", f"connect to {address[0]}:{address[1]}: nobody but ourselves there")
     except (TimeoutError, socket.timeout):  # two types before Python 3.10
         return Fault("timeout", f"connect: no answer from {address[0]}:{address[1]}")
     except OSError as error:
