@@ -261,7 +261,7 @@ def _address(where: str, target: str) -> SplitResult:
     scheme = target.partition(":")[0].lower()
     if scheme not in SCHEMES:
         hint = did_you_mean(scheme, SCHEMES)
-        raise ConfigError(f"{where}: unknown scheme {scheme!r:.20} in target, and no callable; {hint}")
+        raise ConfigError(f"{where}: unknown scheme {scheme!r:.20} in target; {hint}")
     if not target.isprintable() or " " in target:
         raise ConfigError(f"{where}: target has blanks or control characters; quote them (%20)")
     try:
