@@ -331,7 +331,7 @@ class Scheduler:
         now = self._clock.monotonic()
         with self._lock:
             waiting = [run for run in self._runs if run.started is None]
-            lag = max([*self._lags, *(now - run.due for run in waiting)], default=0.0)
+            lag = max([0.0, *self._lags, *(now - run.due for run in waiting)])
             queue = len(waiting) + len(self._held)
             missed = self.missed
         figures = {"workers": self.pool.size, "busy": self.pool.busy, "stuck": self.pool.stuck}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 
@@ -114,6 +115,13 @@ print("ended", server.stop(), monitor.stop(), monitor.snapshot()["checks"]["web"
 same("stopped")
 """
 )
+
+
+def told(code: str) -> str:
+    """What a host's code printed; it must write nothing to stderr."""
+    done = python(code)
+    assert (0, "") == (done.returncode, done.stderr), done.stderr
+    return done.stdout.strip()
 
 
 def test_nothing_of_the_host_is_touched() -> None:
@@ -288,6 +296,26 @@ def test_exits_are_quiet_at_any_moment() -> None:
     assert {(0, "", "")} == {(done.returncode, done.stdout, done.stderr) for done in ends}
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
+@pytest.mark.parametrize("call", ["snapshot()", "overall()", "pause('3') or monitor.resume('3')"])
+def test_a_signal_handler_of_the_host_may_stop_the_monitor(call: str) -> None:
+    """As a SIGTERM handler does, in the midst of whatever the main thread asks of it: no lock is waited for in vain."""
+    seen = told(
+        "import faulthandler, random, signal, minimon\n"
+        "faulthandler.dump_traceback_later(10, exit=True)\n"
+        "monitor = minimon.Monitor([minimon.Check(str(n), lambda: None, every=1) for n in range(50)])\n"
+        "stopped = []\n"
+        "signal.signal(signal.SIGALRM, lambda number, frame: [monitor.stop(0.1), stopped.append(1)])\n"
+        "for n in range(40):\n"
+        "    monitor.start()\n"
+        "    signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 0.005))\n"
+        "    while len(stopped) <= n:\n"
+        f"        monitor.{call}\n"
+        "print(len(stopped), monitor.running, monitor.stop())\n"
+    )
+    assert "40 False True" == seen
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", -15), ("SIGINT", -2)])
 def test_signals_do_what_they_do(name: str, code: int) -> None:
@@ -295,13 +323,6 @@ def test_signals_do_what_they_do(name: str, code: int) -> None:
     done, seconds = _exit(STUCK["a callable"], f"import os, signal; os.kill(os.getpid(), signal.{name})\ntime.sleep(9)")
     assert code == done.returncode and seconds < 1.2
     assert ("KeyboardInterrupt" in done.stderr) is (name == "SIGINT")
-
-
-def told(code: str) -> str:
-    """What a host's code printed; it must write nothing to stderr."""
-    done = python(code)
-    assert (0, "") == (done.returncode, done.stderr), done.stderr
-    return done.stdout.strip()
 
 
 def test_the_hosts_default_timeout_is_not_ours() -> None:

@@ -52,6 +52,7 @@ class Connection:
         self.sock = sock
         self.deadline = time.monotonic() + times.head
         self.closed = False
+        self.more = False  # whether another request may be there already
         self._respond = respond
         self._times = times
         self._received = bytearray()
@@ -99,31 +100,32 @@ class Connection:
                 self.close()
         elif not (self._last or self._lingers):
             self._received += data
-            self._go_on()
+            self.go_on()
 
     def resume(self) -> None:
         """Ask again for the answer that was to come later."""
         if self._head and not self._unsent:
             self._answer(self._head)
-            self._go_on()
+            self.go_on()
 
-    def _go_on(self) -> None:
-        """Answer the whole requests that are there, one after another."""
-        while self.waits and not (self._last or self._lingers or self.closed):
-            if self._received and not self._began:
-                self._began, self.deadline = True, time.monotonic() + self._times.head
-            if self._received.startswith(b"\r\n") and not self._skipped:
-                self._skipped = True  # one empty line before a request is tolerated (RFC 9112, 2.2)
-                del self._received[:2]
-            end = end_of_head(self._received)
-            if end > MAX_HEAD or (not end and len(self._received) > MAX_HEAD):
-                self.refuse(431)
-            elif not end:
-                return
-            else:
-                head = bytes(self._received[:end])
-                del self._received[:end]
-                self._request(head)
+    def go_on(self) -> None:
+        """Answer the next whole request. One at a time: who has sent a hundred does not make others wait for all."""
+        self.more = False
+        if not self.waits or self._last or self._lingers or self.closed:
+            return
+        if self._received and not self._began:
+            self._began, self.deadline = True, time.monotonic() + self._times.head
+        if self._received.startswith(b"\r\n") and not self._skipped:
+            self._skipped = True  # one empty line before a request is tolerated (RFC 9112, 2.2)
+            del self._received[:2]
+        end = end_of_head(self._received)
+        if end > MAX_HEAD or (not end and len(self._received) > MAX_HEAD):
+            self.refuse(431)
+        elif end:
+            head = bytes(self._received[:end])
+            del self._received[:end]
+            self._request(head)
+            self.more = bool(self._received) and self.waits
 
     def _request(self, head: bytes) -> None:
         self._requests += 1
@@ -171,10 +173,6 @@ class Connection:
             self._lingers = True
             with contextlib.suppress(OSError):
                 self.sock.shutdown(socket.SHUT_WR)
-
-    def flushed(self) -> None:
-        """All is sent: go on with what was received meanwhile."""
-        self._go_on()
 
     def expire(self) -> None:
         """Its time is over."""

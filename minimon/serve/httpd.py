@@ -44,6 +44,7 @@ class Httpd(http.server.HTTPServer):
         self._connections: dict[Connection, None] = {}  # the one that waits longest first
         self._parked: dict[Connection, Question] = {}  # those that wait for a plain subject
         self.times = Times()
+        self._ready: dict[Connection, None] = {}  # those that have sent more than one request
         self._accept_at = 0.0  # when to accept again; 0 while it does
         self._stop_at = NEVER
         self._bell, self._ear = socket.socketpair()
@@ -80,6 +81,10 @@ class Httpd(http.server.HTTPServer):
                 self._accept()
             else:
                 self._serve(key.data, events)
+        for connection in list(self._ready):
+            del self._ready[connection]
+            connection.go_on()
+            self._settle(connection)
         now = time.monotonic()
         for connection, question in list(self._parked.items()):
             if question.deadline <= now:
@@ -94,6 +99,8 @@ class Httpd(http.server.HTTPServer):
 
     def _patience(self) -> float | None:
         """Seconds until the next deadline."""
+        if self._ready:
+            return 0.0
         dues = [one.deadline for one in self._connections if one not in self._parked]
         dues += [question.deadline for question in self._parked.values()]
         dues += [at for at in (self._accept_at, self._stop_at) if 0.0 < at < NEVER]
@@ -137,7 +144,7 @@ class Httpd(http.server.HTTPServer):
         if events & selectors.EVENT_WRITE:
             connection.writable()
             if not connection.writes and not connection.closed:
-                connection.flushed()
+                connection.go_on()
         if events & selectors.EVENT_READ and not connection.closed:
             connection.readable()
         self._settle(connection)
@@ -147,6 +154,8 @@ class Httpd(http.server.HTTPServer):
         if connection.closed:
             self._forget(connection)
         else:
+            if connection.more:
+                self._ready[connection] = None
             self._await(connection, connection.reads * selectors.EVENT_READ + connection.writes * selectors.EVENT_WRITE)
 
     def _await(self, connection: Connection, events: int) -> None:
@@ -160,6 +169,7 @@ class Httpd(http.server.HTTPServer):
 
     def _forget(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
+        self._ready.pop(connection, None)
         self._parked.pop(connection, self.question)
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(connection.sock)
