@@ -116,11 +116,12 @@ class Monitor:
         self._entries: dict[str, Entry] = {}
         self._pid = os.getpid()
         # Guards _entries and the replacement of _life. Taken before the registry's and the scheduler's lock, which take
-        # no other; held by start, stop and changes of the list, never by a poll or by a reader.
+        # no other; held by start, stop and changes of the list, never by a poll or a reader. All locks are reentrant,
+        # so that a signal handler of the host may stop the monitor whatever the thread is at.
         self._lock = threading.RLock()
         self._life: _Life | None = None
         self._past: list[_Life] = []  # lives of which threads are left
-        self._entries_lock = threading.Lock()  # handed from scheduler to scheduler, see there
+        self._entries_lock = threading.RLock()  # handed from scheduler to scheduler, see there
         for check in checks:
             self.add(check)
 
@@ -134,7 +135,8 @@ class Monitor:
                 raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")
             fork.watch(self)
             self._pid = os.getpid()
-            notifier = Notifier(self._hooks["on_change"]) if "on_change" in self._hooks else None
+            before = next((past.notifier for past in reversed(self._past)), None)
+            notifier = Notifier(self._hooks["on_change"], before) if "on_change" in self._hooks else None
             poller = Poller(self._clock, self._registry, notifier)
             scheduler = Scheduler(self._clock, poller.execute, poller.give_up, *self._bounds, self._entries_lock)
             self._life = _Life(scheduler, notifier, self._clock.time(), self._clock.monotonic())
@@ -147,12 +149,12 @@ class Monitor:
         return self
 
     def _start_threads(self, scheduler: Scheduler, notifier: Notifier | None) -> None:
-        try:
-            if notifier is not None:
-                notifier.start()
-            scheduler.start()
-        except RuntimeError as error:  # the thread limit: the host goes on, and every check is unknown
-            _log.warning("monitor %s has no thread to poll with, all checks stay unknown: %s", self.name, error)
+        for part in (scheduler, notifier):
+            try:
+                if part is not None:
+                    part.start()
+            except RuntimeError as error:  # the thread limit: the host goes on; a check that is not polled is unknown
+                _log.warning("monitor %s: no thread for its %s: %s", self.name, type(part).__name__.lower(), error)
 
     def stop(self, timeout: float = 2.0) -> bool:
         """Stop polling; True when all threads have ended within `timeout` seconds, all in all.
@@ -164,7 +166,9 @@ class Monitor:
         deadline = deadline_in(timeout)
         with self._lock:
             life, self._life = self._life, None
-            self._past += [life] if life else []
+            if life is not None:
+                life.scheduler.halt()  # before another one can be started
+                self._past.append(life)
             lives = list(self._past)
         ended = [one for one in lives if one.stop(deadline)]
         with self._lock:
@@ -210,9 +214,10 @@ class Monitor:
         with self._lock:
             self._registry.add(check, NEVER)
             entry = self._entries[check.name] = Entry(check.name, check.timeout, work)
-            if self._life is not None:
+            life = self._life  # once: a signal handler may stop it in between
+            if life is not None:
                 self._registry.tell(check.name, "add")
-                self._schedule(entry, self._life.scheduler)
+                self._schedule(entry, life.scheduler)
         return check
 
     def remove(self, name: str) -> Check:
@@ -221,8 +226,9 @@ class Monitor:
         with self._lock:
             check = self._registry.remove(name)
             entry = self._entries.pop(name)
-            if self._life is not None:
-                self._life.scheduler.disarm(entry)
+            life = self._life
+            if life is not None:
+                life.scheduler.disarm(entry)
                 self._registry.tell(name, "remove")
         return check
 
@@ -232,8 +238,9 @@ class Monitor:
         with self._lock:
             if self._registry.pause(name, True):
                 self._entries[name].paused = True
-                if self._life is not None:
-                    self._life.scheduler.disarm(self._entries[name])
+                life = self._life
+                if life is not None:
+                    life.scheduler.disarm(self._entries[name])
                 self._registry.tell(name, "pause")
 
     def resume(self, name: str) -> None:
@@ -243,8 +250,9 @@ class Monitor:
             if self._registry.pause(name, False):
                 entry = self._entries[name]
                 entry.paused = False
-                if self._life is not None:
-                    self._arm(entry, self._life.scheduler, self._clock.monotonic())
+                life = self._life
+                if life is not None:
+                    self._arm(entry, life.scheduler, self._clock.monotonic())
                 self._registry.tell(name, "resume")
 
     def check(self, name: str, **options: Any) -> Callable[[Function], Function]:
@@ -319,7 +327,7 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
-        self._entries_lock = threading.Lock()
+        self._entries_lock = threading.RLock()
         lives = [*self._past, *([self._life] if self._life else [])]
         self._life, self._past = None, []
         for life in lives:

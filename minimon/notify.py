@@ -19,19 +19,21 @@ MOST_WAITING = 1000
 class Notifier:
     """Calls `callback(change)` for each change, one after another, on the thread `minimon-notify`."""
 
-    def __init__(self, callback: Callable[[Change], object]) -> None:
+    def __init__(self, callback: Callable[[Change], object], before: Notifier | None = None) -> None:
         self._callback = callback
+        self._before = before  # one of an earlier life, whose last call is waited for: never two at once
         self._failed = False
         self._reset()
 
     def _reset(self) -> None:
         # Guards the counters. A leaf.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.dropped = 0
         self.errors = 0
         self._changes: queue.Queue[Change | None] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._late = False  # the deadline of stop() is over: what waits is dropped
 
     def start(self) -> None:
         """Start the thread."""
@@ -48,11 +50,18 @@ class Notifier:
 
     def work(self) -> None:
         """The thread's loop."""
-        while not self._stopping or not self._changes.empty():
+        before = None if self._before is None else self._before._thread
+        if before is not None and before.ident is not None:
+            before.join()
+        self._before = None
+        while not (self._late or (self._stopping and self._changes.empty())):
             change = self._changes.get()
             if change is None:
                 return
             self._call(change)
+
+        with self._lock:
+            self.dropped += self._changes.qsize()
 
     def _call(self, change: Change) -> None:
         try:
@@ -74,7 +83,9 @@ class Notifier:
             self._changes.put_nowait(None)
         except queue.Full:
             pass  # then the loop ends by itself: it looks at _stopping
-        return join_until(thread, deadline)
+        ended = join_until(thread, deadline)
+        self._late = not ended
+        return ended
 
     def after_fork(self) -> None:
         """In the child: no thread, nothing waiting."""

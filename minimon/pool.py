@@ -44,7 +44,7 @@ class Pool:
 
     def _reset(self) -> None:
         # Guards what follows. A leaf: held for counting and set work only.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._workers: set[_Worker] = set()
         self._aside: set[_Worker] = set()
         self._unfinished = 0

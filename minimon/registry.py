@@ -69,7 +69,7 @@ class Registry:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         # Guards _entries and _events. A leaf: held for dict work and the pure fold only.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._entries: dict[str, _Entry] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS)
 
@@ -175,7 +175,7 @@ class Registry:
 
     def after_fork(self) -> None:
         """In the child: a fresh lock; what was known stays, and goes stale."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _find(self, name: str) -> _Entry:
         try:

@@ -92,17 +92,18 @@ class Scheduler:
         give_up: Callable[[Run], None],
         least: int = 2,
         most: int = 32,
-        lock: threading.Lock | None = None,
+        lock: threading.RLock | None = None,
     ) -> None:
         self._clock, self._execute, self._give_up = clock, execute, give_up
         self.pool = Pool("minimon-worker", least, most)
         self._most_suspects = max(1, most // 2)
         self._thread: threading.Thread | None = None
-        self._reset(lock or threading.Lock())
+        self._reset(lock or threading.RLock())
         self._stopped = False
 
-    def _reset(self, lock: threading.Lock) -> None:
+    def _reset(self, lock: threading.RLock) -> None:
         # Guards all below and the entries. A leaf: the pool is called and the host's code runs when it is free.
+        # Reentrant, as all locks here, for a signal handler of the host that stops a monitor in the midst of a call.
         self._lock = lock
         self._wake = threading.Condition(self._lock)
         self._timetable: Timetable[Entry] = Timetable()
@@ -123,6 +124,13 @@ class Scheduler:
 
     def stop(self, deadline: float) -> bool:
         """Start nothing more, wait for what runs until `deadline` (time.monotonic); True when all have ended."""
+        self.halt()
+        me, thread = threading.current_thread(), self._thread
+        ended = thread is None or thread is me or join_until(thread, deadline)
+        return self.pool.stop(deadline) and ended
+
+    def halt(self) -> None:
+        """Start nothing more; never waits. From now on the entries may be another scheduler's."""
         with self._lock:
             self._stopped = True
             self._wake.notify()
@@ -130,13 +138,10 @@ class Scheduler:
                 if run.started is None and run.entry.run is run:
                     run.entry.run = None
                     self._arm_next(run, None, self._clock.monotonic())  # if another scheduler waits for that
-        me, thread = threading.current_thread(), self._thread
-        ended = thread is None or thread is me or join_until(thread, deadline)
-        return self.pool.stop(deadline) and ended
 
     def after_fork(self) -> None:
         """In the child: nothing runs, nothing is due."""
-        self._reset(threading.Lock())
+        self._reset(threading.RLock())
         self._stopped = True
         self._thread = None
         self.pool.after_fork()
@@ -146,6 +151,8 @@ class Scheduler:
     def arm(self, entry: Entry, due: float) -> None:
         """Have it run at `due` (monotonic), and regularly from then on; not before a run on its way has ended."""
         with self._lock:
+            if entry.home is not None and entry.home is not self:
+                entry.home._timetable.disarm(entry)
             entry.paused, entry.home = False, self
             if entry.run is not None:
                 entry.again = due
@@ -179,6 +186,8 @@ class Scheduler:
         """The thread's loop."""
         while not self._stopped:
             with self._lock:
+                if self._stopped:
+                    return
                 now = self._clock.monotonic()
                 stuck, jobs, lacking = self._find_stuck(now), self._launch_due(now), self._lacking(now)
                 if not (jobs or stuck or lacking or self._stopped):
@@ -311,7 +320,7 @@ class Scheduler:
         if entry.again is not None:
             entry.home._arm_anew(entry, entry.again)
         elif outlook is not None:
-            self._arm_after(entry, run.due, outlook, now)
+            entry.home._arm_after(entry, run.due, outlook, now)
 
     def _arm_after(self, entry: Entry, due: float, outlook: Outlook, now: float) -> None:
         """The next regular turn, or a retry before it. Turns that passed meanwhile are missed."""

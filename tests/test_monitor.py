@@ -946,6 +946,33 @@ def test_changes_beyond_the_bound_are_dropped_and_counted(make: MakeMonitor, tar
     target.free.set()
 
 
+def test_changes_come_in_order_across_a_restart(make: MakeMonitor) -> None:
+    """A callback that blocked over a stop is waited for: never two at once, and no old change after a newer one."""
+    seen: list[int] = []
+    busy, leave, entered = threading.Lock(), threading.Event(), threading.Event()
+    overlaps: list[str] = []
+
+    def on_change(change: Change) -> None:
+        if not busy.acquire(blocking=False):
+            overlaps.append(change.name)
+            return
+        entered.set()
+        leave.wait(20.0)
+        seen.append(sum(change.after.counts))
+        busy.release()
+
+    flip = ScriptedProbe([OK, BROKEN] * 200)
+    monitor = make([at_once("a", flip, every=0.01, fall=1, rise=1)], on_change=on_change).start()
+    assert entered.wait(5.0) and recorded(monitor, "a", 4)
+    monitor.stop(0.0)
+    monitor.start()
+    assert recorded(monitor, "a", sum(monitor.state("a").counts) + 4)
+    leave.set()
+    newest = sum(monitor.state("a").counts)
+    assert wait_until(lambda: seen and seen[-1] > newest) and monitor.stop()
+    assert ([], sorted(seen)) == (overlaps, seen)
+
+
 def test_the_callback_may_change_the_list(make: MakeMonitor, target: Target) -> None:
     """It adds, pauses and removes checks like any other code of the host."""
 
