@@ -793,6 +793,7 @@ def test_a_forked_child_holds_nothing(rogue: Callable[..., RogueServer]) -> None
         if not child:
             status = 1
             try:
+                os.close(tell)  # so that it ends with the parent, whatever becomes of that
                 os.write(say, b"%d" % server.port)
                 os.read(told, 1)
                 status = 0 if ask(server.start())[0] == OK and server.stop() else 1
