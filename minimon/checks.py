@@ -24,6 +24,8 @@ SCHEMES = {
 
 SHORTEST = 0.01
 """Seconds: no check runs more often than this."""
+LONGEST = 86400.0
+"""Seconds: a longer interval of a function, or timeout of a socket, is cut to it."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -87,7 +89,7 @@ class Check:
     critical        whether its failure makes the host unhealthy; None is True for callables, False for addresses
     initial_delay   seconds before the first run, or "interval"; None is at once, spread out
     group, tags     for people and for grouping; tags is a dict of texts
-    options         how an HTTP request is made: see OPTIONS
+    options         how an HTTP request is made: see `help http`
     """
 
     name: str
@@ -137,6 +139,8 @@ class Check:
     def with_defaults(self, defaults: Mapping[str, Any]) -> Check:
         """This check, with `defaults` in place of what was not given. HTTP options go to HTTP targets only."""
         fitting = {key: value for key, value in defaults.items() if key in VALUES or _is_http(self.target)}
+        if not fitting:
+            return self
         new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
         new._settle(self.name, self.target, {**fitting, **self.__dict__["_given"]})
@@ -190,7 +194,10 @@ class Resource(Check):
         expect: dict[str, Any] = {"status_code": 200}
         if check is not None:
             expect["callback"] = _Truth(check)
-        super().__init__(name, url, **{"every": polling_interval, "expect": expect, **options})
+        try:
+            super().__init__(name, url, **{"every": polling_interval, "expect": expect, **options})
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(": every must", ": polling_interval must", 1)) from None
         self.__dict__.update(url=url, polling_interval=polling_interval, check=check)
 
 
@@ -252,13 +259,20 @@ def shown_target(where: str, target: Any) -> str:
     if not callable(target):
         got = type(target).__name__ if isinstance(target, (bytes, bytearray)) else f"{target!r:.60}"
         raise ConfigError(f"{where}: target must be an address, a callable or a Probe, got {got}")
-    if getattr(getattr(target, "__code__", None), "co_flags", 0) & 0x80:  # inspect.CO_COROUTINE
-        raise ConfigError(f"{where}: target is a coroutine function; give a function that runs it to its end")
+    if isinstance(target, type) and issubclass(target, Probe):
+        raise ConfigError(f"{where}: target is the class {target.__name__}; give an instance: {target.__name__}(...)")
+    for flag, kind in ((0x80, "coroutine"), (0x20, "generator"), (0x200, "asynchronous generator")):  # inspect.CO_*
+        if getattr(getattr(target, "__code__", None), "co_flags", 0) & flag:
+            raise ConfigError(f"{where}: target is a {kind} function; give a function that runs it to its end")
     return short(getattr(target, "__qualname__", type(target).__name__), 80)
 
 
 def _address(where: str, target: str) -> SplitResult:
-    scheme = target.partition(":")[0].lower()
+    scheme, found, _ = target.partition("://")
+    scheme = scheme.lower()
+    if not found:
+        shown = short(target.rpartition("@")[2].partition("?")[0], 60)
+        raise ConfigError(f"{where}: target {shown!r} has no scheme; write http://{shown} or tcp://host:port")
     if scheme not in SCHEMES:
         hint = did_you_mean(scheme, SCHEMES)
         raise ConfigError(f"{where}: unknown scheme {scheme!r:.20} in target; {hint}")

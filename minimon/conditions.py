@@ -1,4 +1,4 @@
-"""What must hold of a Response, and the reason when it does not. Pure.
+"""What must hold of a Response, and the reason when it does not.
 
 A condition is written as data: a dict means AND, a list of them OR, a callable is a predicate on the Response
 that must return True. Key presence decides, not truth: {"text": ""} expects an empty body.

@@ -12,6 +12,7 @@ What a target does is never an error here: it is a value, `Response.error`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 
 
 class MinimonError(Exception):
@@ -37,10 +38,25 @@ class PortError(MinimonError, OSError):
     """The address cannot be bound. `errno` is the system's; the text has host, port and a hint."""
 
 
+ALIASES = MappingProxyType(
+    {
+        "url": "target",
+        "uri": "target",
+        "address": "target",
+        "interval": "every",
+        "period": "every",
+        "polling_interval": "every",
+    }
+)
+"""Words of others, each with ours."""
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A hint for the end of a message: the nearest known word, else all of them."""
     import difflib  # only ever needed on the way to an error
 
     names = sorted(known)
+    if ALIASES.get(str(word)) in names:
+        return f"did you mean {ALIASES[str(word)]!r}?"
     near = difflib.get_close_matches(str(word), names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names)}"

@@ -40,8 +40,9 @@ def judge(response: Response, expect: Condition | None, warn_if: Condition | Non
 
 
 def _known(verdict: Verdict) -> Verdict:
-    if not isinstance(verdict.outcome, Outcome) or verdict.reason not in ("", *REASONS):
-        raise ValueError(f"no such outcome or reason: {quoted(verdict[:2])}")
+    needs_reason = verdict.outcome is not PASS
+    if not isinstance(verdict.outcome, Outcome) or verdict.reason not in (REASONS if needs_reason else ("",)):
+        raise ValueError(f"no such outcome, or no reason for it: {quoted(verdict[:2])}")
     return verdict
 
 
@@ -130,6 +131,11 @@ def _explain(check: Check, status: Status, streak: Streak, passes: int, result: 
     if result.ok and status is DOWN:
         return f"passed ({passes} of {check.rise} passes)"
     return f"passed ({streak.n} of {check.rise} passes)" if streak.outcome is PASS else text
+
+
+def gone_stale(state: CheckState, at: float) -> CheckState:
+    """The same, unknown since `at` (epoch) because no run finished in time; what was decided before is left alone."""
+    return state._replace(status=Status.UNKNOWN, since=at, explanation="stale: no run finished in time")
 
 
 def undecided(state: CheckState) -> bool:

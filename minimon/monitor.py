@@ -43,7 +43,7 @@ LATER = {
 FIGURES = {
     "workers": "threads of the pool, without those set aside",
     "busy": "workers that are at a run",
-    "stuck": "workers set aside because their run outlived its deadline",
+    "stuck": "runs that have outlived their deadline and not ended; the workers of 32 of them at most are set aside",
     "queue": "due runs that wait for a worker",
     "lag_s": "how late a run has started or still waits: the most among the latest 256, in seconds",
     "missed": "turns that were left out because the one before took too long, or no worker was free",
@@ -106,6 +106,8 @@ class Monitor:
         on_stop: Callable[[Monitor], object] | None = None,
     ) -> None:
         _refuse_later(share=share, state_file=state_file, canary=canary, strict=strict, executor=executor)
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise ConfigError(f"monitor: name must be a printable text, got {name!r:.60}")
         self.name = name
         self._bounds = _bounds(min_workers, max_workers)
         self._defaults = _defaults(defaults or {})
@@ -122,6 +124,8 @@ class Monitor:
         self._life: _Life | None = None
         self._past: list[_Life] = []  # lives of which threads are left
         self._entries_lock = threading.RLock()  # handed from scheduler to scheduler, see there
+        if isinstance(checks, Check) or not isinstance(checks, Iterable):
+            raise ConfigError(f"monitor {name!r}: checks must be a list of Check, got a {type(checks).__name__}")
         for check in checks:
             self.add(check)
 
@@ -142,19 +146,13 @@ class Monitor:
             self._life = _Life(scheduler, notifier, self._clock.time(), self._clock.monotonic())
             for entry in list(self._entries.values()):
                 self._schedule(entry, scheduler)
-            self._start_threads(scheduler, notifier)
+            problems = _start_threads(scheduler, notifier)
+        for problem in problems:
+            _log.warning("monitor %s: %s", self.name, problem)
         self._registry.tell("", "start")
         _log.info("monitor %s started with %d checks", self.name, len(self._entries))
         self._call_hook("on_start")
         return self
-
-    def _start_threads(self, scheduler: Scheduler, notifier: Notifier | None) -> None:
-        for part in (scheduler, notifier):
-            try:
-                if part is not None:
-                    part.start()
-            except RuntimeError as error:  # the thread limit: the host goes on; a check that is not polled is unknown
-                _log.warning("monitor %s: no thread for its %s: %s", self.name, type(part).__name__.lower(), error)
 
     def stop(self, timeout: float = 2.0) -> bool:
         """Stop polling; True when all threads have ended within `timeout` seconds, all in all.
@@ -186,6 +184,9 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Monitor {self.name!r} {'running' if self._life else 'stopped'}, {len(self._entries)} checks>"
 
     @property
     def running(self) -> bool:
@@ -261,6 +262,9 @@ class Monitor:
         @monitor.check("queue", every=5)
         def queue_is_short() -> bool: ...
         """
+
+        if not isinstance(name, str):
+            raise ConfigError('monitor: check() needs a name: write @monitor.check("name")')
 
         def register(function: Function) -> Function:
             self.add(Check(name, function, **options))
@@ -347,6 +351,18 @@ def _figures(life: _Life | None) -> dict[str, Any]:
     told = life.notifier
     calls = {"dropped": told.dropped if told else 0, "callback_errors": told.errors if told else 0}
     return {**life.scheduler.figures(), **calls}
+
+
+def _start_threads(scheduler: Scheduler, notifier: Notifier | None) -> list[str]:
+    """Where the system gives no thread the host goes on: what is not polled is unknown. What was wrong, for the log."""
+    problems = []
+    for part in (scheduler, notifier):
+        try:
+            if part is not None:
+                part.start()
+        except RuntimeError as error:
+            problems.append(f"no thread for its {type(part).__name__.lower()}: {error}")
+    return problems
 
 
 def _nothing(monitor: Monitor) -> None:

@@ -60,9 +60,6 @@ class Notifier:
                 return
             self._call(change)
 
-        with self._lock:
-            self.dropped += self._changes.qsize()
-
     def _call(self, change: Change) -> None:
         try:
             self._callback(change)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from .checks import Check
 from .clock import Clock, SystemClock
 from .model import Outcome, Result
+from .poller import stuck_result
 from .pool import Pool, deadline_in
 from .probes import Openers, observe, prepare
 from .scheduler import GRACE
@@ -44,11 +45,8 @@ class _Poll:
             return self._result
         if self._began is None:
             return Result(name, Outcome.UNKNOWN, "skipped", "not polled: all workers are stuck", now)
-        hung = callable(self.check.target)
         seconds = self._clock.monotonic() - self._began
-        detail = f"{'hung: ' if hung else ''}not ended after {seconds:.1f} s"
-        outcome = Outcome.UNKNOWN if hung else Outcome.FAIL
-        return Result(name, outcome, "timeout", detail, now - seconds, seconds)
+        return stuck_result(self.check, now - seconds, seconds)
 
 
 def poll_once(checks: Sequence[Check], clock: Clock | None = None) -> Iterator[tuple[Check, Result]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from .checks import Check, Probe
 from .clock import Clock
@@ -18,6 +19,8 @@ from .timetable import FALLBACK, draw
 _log = logger("poller")
 _polls = logger("polls")
 
+CONTENT = ("text:", "contains:", "json:", "callback:")
+"""How the detail of an unmet condition begins that looks at the content."""
 RETRY = 2.0
 """Seconds until the next run of a check that is undecided, if its own interval is not shorter."""
 
@@ -70,35 +73,41 @@ class Poller:
                 self._record(work, Result(work.check.name, Outcome.FAIL, "exception", problem, self._clock.time()))
         return Outlook(interval)
 
-    def give_up(self, run: Run) -> None:
-        """Record that a run is stuck. What cannot be interrupted is unknown; what should have ended has failed."""
+    def give_up(self, run: Run) -> Callable[[], None]:
+        """Record that a run is stuck; returns what tells of it, for a worker to call, since it calls the host."""
         work: Work = run.entry.work
-        check = work.check
-        hung = callable(check.target) and not isinstance(check.target, Probe)
-        after = check.timeout + GRACE
-        result = Result(
-            check.name,
-            Outcome.UNKNOWN if hung else Outcome.FAIL,
-            "timeout",
-            f"{'hung: ' if hung else ''}not ended after {after:g} s; it is not run again before it ends",
-            self._clock.time() - after,
-            after,
-        )
-        self._record(work, result)
+        after = work.check.timeout + GRACE
+        result = stuck_result(work.check, self._clock.time() - after, after)
+        change = self._fold(work, result)
+        return lambda: self._tell(work.check, result, change)
 
     def _record(self, work: Work, result: Result) -> CheckState | None:
-        check = work.check
-        expires = self._clock.monotonic() + 2 * work.interval + check.timeout
-        change = self._registry.record(check, result, expires)
+        change = self._fold(work, result)
+        self._tell(work.check, result, change)
+        return change.after if change else None
+
+    def _fold(self, work: Work, result: Result) -> Change | None:
+        """Into the registry, and on to the notifier. Calls nothing of the host's."""
+        expires = self._clock.monotonic() + 2 * work.interval + work.check.timeout
+        change = self._registry.record(work.check, result, expires)
+        if change is not None and self._notifier is not None and change.after.status is not change.before.status:
+            self._notifier.put(change)
+        return change
+
+    def _tell(self, check: Check, result: Result, change: Change | None) -> None:
+        """To the log."""
         if _polls.tells(logging.DEBUG):
             _polls.debug("%s", poll_line(check, result), extra={"result": result})
-        if change is None:
-            return None
-        if change.after.status is not change.before.status:
+        if change is not None and change.after.status is not change.before.status:
             _log.log(*_told(change))
-            if self._notifier is not None:
-                self._notifier.put(change)
-        return change.after
+
+
+def stuck_result(check: Check, when: float, after: float) -> Result:
+    """What a run is worth that has not ended: what cannot be interrupted is unknown, what should have ended failed."""
+    hung = callable(check.target) and not isinstance(check.target, Probe)
+    outcome = Outcome.UNKNOWN if hung else Outcome.FAIL
+    detail = f"{'hung: ' if hung else ''}not ended after {after:.3g} s; it is not run again before it ends"
+    return Result(check.name, outcome, "timeout", detail, when, after)
 
 
 def _told(change: Change) -> tuple[int, str, str, str, str, str]:
@@ -114,12 +123,15 @@ def _told(change: Change) -> tuple[int, str, str, str, str, str]:
 
 
 def poll_line(check: Check, result: Result) -> str:
-    """One poll as a line of text: time, status code or -1, name, address, what is wrong, seconds.
+    """One poll as a line of text: instant, status code (-1 where there is none), name, target, what is wrong, seconds.
 
     BadContent is what a response of the right status is called whose content is not as it should be.
     """
     code = -1 if result.status_code is None else result.status_code
     wrong = f"{result.detail or result.reason} ".lstrip()
-    if result.status_code is not None:
-        wrong = {"status": "", "condition": "BadContent "}.get(result.reason, wrong)
+    if result.status_code is not None and result.outcome is Outcome.FAIL:
+        if result.reason == "status":
+            wrong = ""
+        elif result.reason == "condition" and result.detail.startswith(CONTENT):
+            wrong = "BadContent "
     return f"{stamp(result.when)} {code} {check.name} {check.shown} {wrong}{result.elapsed:.2f}"

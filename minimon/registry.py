@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .checks import Check
 from .clock import Clock
 from .errors import ConfigError, UnknownCheckError, did_you_mean
-from .evaluate import Standing, advance, aggregate
+from .evaluate import Standing, advance, aggregate, gone_stale
 from .model import Change, CheckState, Result, Status
 
 RECENT = 16
@@ -88,20 +88,10 @@ class Registry:
             del self._entries[name]
         return entry.check
 
-    def check(self, name: str) -> Check:
-        """The Check of this name. Raises UnknownCheckError."""
-        with self._lock:
-            return self._find(name).check
-
-    def checks(self) -> list[Check]:
-        """All checks, in the order they were added."""
-        with self._lock:
-            return [entry.check for entry in self._entries.values()]
-
     def state(self, name: str) -> CheckState:
-        """The state of this check, as of its last record. Raises UnknownCheckError."""
+        """The state of this check, as of now. Raises UnknownCheckError."""
         with self._lock:
-            return self._find(name).state
+            return self._now_of(self._find(name))
 
     def record(self, check: Check, result: Result, expires: float) -> Change | None:
         """Fold one result in; it counts until `expires` (monotonic). None when the check is gone meanwhile.
@@ -112,22 +102,26 @@ class Registry:
             entry = self._entries.get(check.name)
             if entry is None or entry.check is not check:
                 return None
-            before = entry.state
+            before = self._now_of(entry)
+            if before is not entry.state:
+                self._tell_change(before.since, entry.state, before)
             after = entry.state = advance(check, before, result)
             entry.expires = expires
             entry.keep(result)
             if after.status is not before.status:
-                self._events.append(
-                    Event(
-                        result.when,
-                        check.name,
-                        "change",
-                        before.status.value,
-                        after.status.value,
-                        result.detail,
-                    )
-                )
+                self._tell_change(result.when, before, after)
         return _make(Change, (check.name, check, before, after, result))
+
+    def _tell_change(self, at: float, before: CheckState, after: CheckState) -> None:
+        detail = after.explanation or (after.last.detail if after.last else "")
+        self._events.append(Event(at, after.name, "change", before.status.value, after.status.value, detail))
+
+    def _now_of(self, entry: _Entry) -> CheckState:
+        """The state as of now: what was not refreshed in time is unknown, since its time was over."""
+        state, over = entry.state, self._clock.monotonic() - entry.expires
+        if over <= 0 or state.last is None or state.status is Status.UNKNOWN:
+            return state
+        return gone_stale(state, self._clock.time() - over)
 
     def await_first(self, name: str, expires: float) -> None:
         """The first result of this check is awaited until `expires` (monotonic); of no effect after one came."""
@@ -162,7 +156,7 @@ class Registry:
         now = self._clock.monotonic()
         with self._lock:
             rows = [
-                (e.check, e.state, _standing(e, now), tuple(e.recent), tuple(e.failures))
+                (e.check, self._now_of(e), _standing(e, now), tuple(e.recent), tuple(e.failures))
                 for e in self._entries.values()
             ]
             events = tuple(self._events)
@@ -206,7 +200,6 @@ def _check_view(
     recent: tuple[Result, ...],
     failures: tuple[Result, ...],
 ) -> dict[str, Any]:
-    stale = state.last is not None and standing.status is not state.status
     return {
         "status": standing.status.value,
         "paused": state.paused,
@@ -214,7 +207,7 @@ def _check_view(
         "group": check.group,
         "tags": dict(check.tags),
         "since": stamp(state.since),
-        "explanation": "stale: no run finished in time" if stale else state.explanation,
+        "explanation": state.explanation,
         "streak": {"outcome": state.streak.outcome.value, "n": state.streak.n},
         "counts": dict(zip(("pass", "warn", "fail", "unknown"), state.counts)),
         "reasons": dict(state.reasons),

@@ -56,7 +56,7 @@ class Entry(Slot):
 class Run:
     """One run of one check: the job that a worker calls."""
 
-    __slots__ = ("claimed", "deadline", "due", "entry", "held", "scheduler", "started", "stuck", "suspect")
+    __slots__ = ("claimed", "deadline", "due", "ended", "entry", "held", "scheduler", "started", "stuck", "suspect")
 
     def __init__(self, scheduler: Scheduler, entry: Entry) -> None:
         self.scheduler = scheduler
@@ -65,6 +65,7 @@ class Run:
         self.suspect = entry.suspect
         self.held = False
         self.stuck = False
+        self.ended = False
         self.claimed = False
         self.started: float | None = None
         self.deadline = NEVER
@@ -81,7 +82,8 @@ class Scheduler:
     """Owns the timetable, the runs and the pool. Any thread may call any method; started once.
 
     execute(run) -> Outlook   on a worker: polls, claims, records; must not raise
-    give_up(run)              on the scheduler's thread: the run is stuck, claimed, and its worker set aside
+    give_up(run)              on the scheduler's thread: the run is stuck, claimed, and its worker set aside; must not
+                              call the host: what it returns is called on a worker, and may
     lock                      shared with the scheduler that had the entries before, for its runs may go on
     """
 
@@ -89,7 +91,7 @@ class Scheduler:
         self,
         clock: Clock,
         execute: Callable[[Run], Outlook],
-        give_up: Callable[[Run], None],
+        give_up: Callable[[Run], Callable[[], None]],
         least: int = 2,
         most: int = 32,
         lock: threading.RLock | None = None,
@@ -109,6 +111,7 @@ class Scheduler:
         self._timetable: Timetable[Entry] = Timetable()
         self._runs: set[Run] = set()  # handed to the pool and not finished
         self._held: deque[Run] = deque()  # suspects that wait for another suspect to end
+        self._overstayed: set[Run] = set()  # stuck, and still on a worker of the pool: too many are set aside already
         self._suspects = 0
         self._watch_at = NEVER  # not before then a run can be stuck
         self._short_since: float | None = None
@@ -195,11 +198,17 @@ class Scheduler:
             for job in jobs:
                 self.pool.submit(job)
             for run, claimed in stuck:
-                self.pool.set_aside(run)
+                self._set_aside(run)
                 if claimed:
-                    self._give_up(run)
+                    self.pool.submit(self._give_up(run))
             for _ in range(lacking):
                 self.pool.grow()
+
+    def _set_aside(self, run: Run) -> None:
+        if not self.pool.set_aside(run):
+            with self._lock:
+                if not run.ended:
+                    self._overstayed.add(run)
 
     def _sleep(self, now: float) -> None:
         due = self._timetable.next_due()
@@ -297,6 +306,8 @@ class Scheduler:
     def _end(self, run: Run, outlook: Outlook | None) -> None:
         now = self._clock.monotonic()
         with self._lock:
+            run.ended = True
+            self._overstayed.discard(run)
             if run in self._runs:
                 self._runs.discard(run)
                 self._suspects -= run.suspect
@@ -342,6 +353,6 @@ class Scheduler:
             waiting = [run for run in self._runs if run.started is None]
             lag = max([0.0, *self._lags, *(now - run.due for run in waiting)])
             queue = len(waiting) + len(self._held)
-            missed = self.missed
-        figures = {"workers": self.pool.size, "busy": self.pool.busy, "stuck": self.pool.stuck}
+            missed, overstayed = self.missed, len(self._overstayed)
+        figures = {"workers": self.pool.size, "busy": self.pool.busy, "stuck": self.pool.stuck + overstayed}
         return {**figures, "queue": queue, "lag_s": round(lag, 6), "missed": missed}

@@ -7,12 +7,11 @@ import heapq
 import math
 from typing import Generic, TypeVar
 
-from .checks import SHORTEST, Interval
+from .checks import LONGEST, SHORTEST, Interval
 from .conditions import short
 
 FALLBACK = 10.0
 """Seconds until the next run when a check's interval function fails."""
-LONGEST = 86400.0
 FIRST_RUNS = 200
 """First runs a second, at most, when many checks start at once."""
 

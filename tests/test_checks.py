@@ -130,10 +130,10 @@ KNOWN = "known are: http, https, tcp"
         ("htp://h/", "unknown scheme 'htp' in target; did you mean 'http'?"),
         ("htttps://h/", "unknown scheme 'htttps' in target; did you mean 'https'?"),
         ("file:///etc/passwd", f"unknown scheme 'file' in target; {KNOWN}"),
-        ("data:,x", f"unknown scheme 'data' in target; {KNOWN}"),
+        ("data:,x", "target 'data:,x' has no scheme; write http://data:,x or tcp://host:port"),
         ("gopher://h/", f"unknown scheme 'gopher' in target; {KNOWN}"),
-        ("localhost:8080", f"unknown scheme 'localhost' in target; {KNOWN}"),
-        ("", f"unknown scheme '' in target; {KNOWN}"),
+        ("localhost:8080", "target 'localhost:8080' has no scheme; write http://localhost:8080 or tcp://host:port"),
+        ("", "target '' has no scheme; write http:// or tcp://host:port"),
         ("http://", "target has no host or no usable port: http://"),
         ("http:///x", "target has no host or no usable port: http:///x"),
         ("http://h:0/", "target has no host or no usable port: http://h:0/"),
@@ -609,7 +609,7 @@ def test_a_resource_sees_text_and_code() -> None:
     ("args", "message"),
     [
         (("queue", URL, 5, "text"), "check 'queue': check must be a function of the response, got 'text'"),
-        (("queue", URL, -1), "check 'queue': every must be > 0, got -1"),
+        (("queue", URL, -1), "check 'queue': polling_interval must be > 0, got -1"),
         (("queue", "htp://h/", 5), f"check 'queue': {'unknown scheme '}'htp' in target; did you mean 'http'?"),
     ],
 )

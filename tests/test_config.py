@@ -527,8 +527,8 @@ def test_the_line_is_that_of_the_file_not_of_what_it_calls(write: Write) -> None
         ("name='', url='http://a/', polling_interval=1, check=None", "check '': name must be"),
         ("name=5, url='http://a/', polling_interval=1, check=None", "check 5: name must be"),
         ("name='x', url=5, polling_interval=1, check=None", "check 'x': target must be an address"),
-        ("name='x', url='http://a/', polling_interval=0, check=None", "check 'x': every must be > 0, got 0"),
-        ("name='x', url='http://a/', polling_interval='5', check=None", "check 'x': every must be a number"),
+        ("name='x', url='http://a/', polling_interval=0, check=None", "check 'x': polling_interval must be > 0, got 0"),
+        ("name='x', url='http://a/', polling_interval='5', check=None", "check 'x': polling_interval must be a number"),
         ("name='x', url='http://a/', polling_interval=1, check=5", "check 'x': check must be a function"),
     ],
 )

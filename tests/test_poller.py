@@ -386,7 +386,15 @@ def test_a_raising_log_handler_spoils_no_poll(name: str) -> None:
 LINES = [
     (Result("a", Outcome.PASS, status_code=200, elapsed=1.234), "200 a {url} 1.23"),
     (Result("a", Outcome.FAIL, "status", "expected 200, got 404", status_code=404), "404 a {url} 0.00"),
-    (Result("a", Outcome.FAIL, "condition", "callback", status_code=200), "200 a {url} BadContent 0.00"),
+    (
+        Result("a", Outcome.FAIL, "condition", "callback: expected True, got False", status_code=200),
+        "200 a {url} BadContent 0.00",
+    ),
+    (
+        Result("a", Outcome.FAIL, "condition", "latency: too slow", status_code=200),
+        "200 a {url} latency: too slow 0.00",
+    ),
+    (Result("a", Outcome.WARN, "condition", "warn_if holds", status_code=200), "200 a {url} warn_if holds 0.00"),
     (Result("a", Outcome.FAIL, "connect", "connection refused"), "-1 a {url} connection refused 0.00"),
     (Result("a", Outcome.FAIL, "timeout"), "-1 a {url} timeout 0.00"),
 ]

@@ -72,8 +72,8 @@ def observe(prepared: Prepared, clock: Clock) -> Result:
     response = None
     try:
         answer = prepared.probe(prepared.timeout)
-        if not isinstance(answer, Response):
-            raise TypeError(f"expected a Response of the Probe, got {quoted(answer)}")
+        if not isinstance(answer, Response) or not isinstance(answer.status_code, (int, type(None))):
+            raise TypeError(f"expected a Response of the Probe, its status_code a number, got {quoted(answer)}")
         response = answer
         response.elapsed = clock.monotonic() - start
         verdict = judge(response, prepared.expect, prepared.warn_if)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from typing import Any
 
 from ..checks import Probe
 from ..model import Fault, Response
+
+LAZY = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.GeneratorType)
+"""What a careless function returns in place of an answer; each would count as true."""
 
 
 class CallProbe(Probe):
@@ -21,6 +25,8 @@ class CallProbe(Probe):
         if hasattr(value, "__await__"):
             getattr(value, "close", _nothing)()  # else Python warns the host of a coroutine that nobody awaited
             return Response(error=Fault("condition", "returned a coroutine; give a function that runs it to its end"))
+        if isinstance(value, LAZY):
+            return Response(error=Fault("condition", f"returned a {type(value).__name__} that was not run; run it"))
         return value if isinstance(value, Response) else Response(value=value)
 
 

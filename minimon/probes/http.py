@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-from ..checks import Probe
+from ..checks import LONGEST, Probe
 from ..errors import ConfigError
 from ..model import Fault, Response
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1 << 20
 """Bytes of an answer's body that are read at most, unless `max_body` says otherwise."""
-LONGEST = 86400.0
-"""Seconds: a longer timeout is cut to it, for sockets take no more than some weeks."""
 STEP = 1 << 16
 SAFE = "!#$%&'()*+,/:;=?@[]~"
 
@@ -50,7 +48,7 @@ class Openers:
 
 
 class HttpProbe(Probe):
-    """One request and its whole answer. `options` are those of `options.OPTIONS`.
+    """One request and its whole answer. `options` are those of `checks.OPTIONS`.
 
     Raises ConfigError for a `ca_file` that cannot be used.
     """
@@ -125,9 +123,9 @@ def _fault(error: BaseException) -> Fault:
     """What an exception of urllib, http.client or the socket means."""
     from http.client import IncompleteRead, RemoteDisconnected
 
-    inner = getattr(error, "reason", None)
+    phase, inner = "", getattr(error, "reason", None)
     if isinstance(inner, BaseException):  # URLError wraps what happened up to the sending
-        error = inner
+        phase, error = "connect: ", inner
     text = getattr(error, "strerror", None) or str(error)
     if isinstance(error, (TimeoutError, socket.timeout)):
         return Fault("timeout", "no answer in time")
@@ -138,5 +136,5 @@ def _fault(error: BaseException) -> Fault:
     if isinstance(error, (RemoteDisconnected, IncompleteRead)):
         return Fault("truncated", f"closed before the answer was whole: {text}")
     if isinstance(error, OSError):
-        return Fault("truncated", text) if error.errno is None else Fault("connect", f"connect: {text}")
+        return Fault("truncated", text) if error.errno is None else Fault("connect", f"{phase}{text}")
     return Fault("protocol", f"{type(error).__name__}: {text}")

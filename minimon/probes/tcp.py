@@ -6,11 +6,8 @@ import socket
 import time
 from urllib.parse import urlsplit
 
-from ..checks import Probe
+from ..checks import LONGEST, Probe
 from ..model import Fault, Response
-
-LONGEST = 86400.0
-"""Seconds: a longer timeout is cut to it, for sockets take no more than some weeks."""
 
 
 class TcpProbe(Probe):

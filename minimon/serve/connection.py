@@ -56,7 +56,7 @@ class Connection:
         self._respond = respond
         self._times = times
         self._received = bytearray()
-        self._unsent = b""
+        self._unsent = memoryview(b"")
         self._head = b""  # of the request that waits for its answer
         self._last = False  # closed once all is sent
         self._ends = False  # at once, for the server stops
@@ -132,7 +132,7 @@ class Connection:
         self._began = self._skipped = False
         code = fault(head)
         if code:
-            _log.debug("refused with %d: %.200r", code, head)
+            _log.debug("refused a head of %d bytes with %d", len(head), code)
             self.refuse(code)
         else:
             self._answer(head)
@@ -148,7 +148,7 @@ class Connection:
         self._send(refusal_bytes(code), True)
 
     def _send(self, data: bytes, last: bool) -> None:
-        self._unsent, self._last = data, last
+        self._unsent, self._last = memoryview(data), last
         self.deadline = time.monotonic() + self._times.send
         self.writable()
 
@@ -188,6 +188,8 @@ class Connection:
             self.close()
 
     def close(self) -> None:
-        """Close the socket. Idempotent."""
+        """Close the socket, for a child too that was forked in the midst of accepting it. Idempotent."""
         self.closed = True
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import io
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +93,10 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
         return self.server_version
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is printed; at DEBUG it is logged, control characters escaped."""
+        """Nothing is printed; at DEBUG it is logged on one line, control characters escaped, queries masked."""
         if _log.tells(logging.DEBUG):
-            _log.debug("%s %.512s", self.client_address[0] if self.client_address else "-", repr(format % args))
+            text = re.sub(r"\?\S*", "?***", repr(format % args))
+            _log.debug("%s %.512s", self.client_address[0] if self.client_address else "-", text)
 
 
 def refused(code: int) -> Reply:

@@ -1,8 +1,8 @@
 """Asks a subject: what reads a snapshot is asked at once, a plain subject on two threads that may hang.
 
 A plain subject is any object of the host with `is_healthy()` and `get_detailed_stats()`: its methods may take
-long or never return. So each of them has one call in flight at most, which all clients share, and no client waits
-longer than a second for it.
+long or never return. So each of the two has one call in flight at most, which all clients share, and no client
+waits longer than a second for it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATIENCE = 1.0
 
 
 class Subject(Protocol):
-    """What a HealthCheckServer serves. One that also has `snapshot()`, as a Monitor has, is never waited for."""
+    """What a HealthCheckServer serves. One with `snapshot()` and `overall()`, as a Monitor, is asked at once."""
 
     def is_healthy(self) -> bool:
         """True for 200."""
@@ -91,17 +91,18 @@ class _Asked:
 
     def __init__(self, subject: Any) -> None:
         self._subject = subject
-        self.has_snapshot = _has(subject, "snapshot")
-        self._has_overall = self.has_snapshot and _has(subject, "overall")
-        if isinstance(subject, type) or not (
-            self.has_snapshot or (_has(subject, "is_healthy") and _has(subject, "get_detailed_stats"))
-        ):
+        self._has_snapshot = _has(subject, "snapshot")
+        self.at_once = self._has_snapshot and _has(subject, "overall")
+        self._is_plain = _has(subject, "is_healthy") and _has(subject, "get_detailed_stats")
+        if isinstance(subject, type) or not (self._has_snapshot or self._is_plain):
             raise ConfigError(f"server: {quoted(subject, 60)} has no is_healthy() and get_detailed_stats() to ask")
 
     def word(self) -> str:
         """healthy, degraded, unhealthy or unknown."""
-        if self.has_snapshot:
-            return str(self._subject.overall() if self._has_overall else self._subject.snapshot()["overall"])
+        if self.at_once:
+            return str(self._subject.overall())
+        if not self._is_plain:
+            return str(self._subject.snapshot()["overall"])
         healthy = self._subject.is_healthy()
         if hasattr(healthy, "__await__"):
             raise TypeError("is_healthy() returned a coroutine; give one that runs it to its end")
@@ -109,7 +110,9 @@ class _Asked:
 
     def document(self) -> Any:
         """The document of `/status`, plain enough for JSON."""
-        return self._subject.snapshot() if self.has_snapshot else plain(dict(self._subject.get_detailed_stats()))
+        if self.at_once:
+            return self._subject.snapshot()
+        return plain(dict(self._subject.get_detailed_stats() if self._is_plain else self._subject.snapshot()))
 
 
 def _has(subject: Any, method: str) -> bool:
@@ -148,7 +151,7 @@ class Question:
         return [one for one in said if one is not None]
 
     def _ask_one(self, subject: _Asked, method: str) -> Said | None:
-        if subject.has_snapshot:
+        if subject.at_once:
             return _at_once(getattr(subject, method))
         call = self._calls.get((subject, method))
         if call is None:

@@ -31,7 +31,7 @@ LONGEST = 3600.0
 
 
 class Httpd(http.server.HTTPServer):
-    """Owns the listening socket and the connections. `shutdown`, `finish` and `after_fork` are for other threads."""
+    """Owns the listening socket and the connections. `stop_by`, `shutdown` and `wake` are for other threads."""
 
     request_queue_size = 512
     allow_reuse_address = True
@@ -239,5 +239,8 @@ class Httpd(http.server.HTTPServer):
     def after_fork(self) -> None:
         """In the child: close what was inherited, without a word to the parent's clients."""
         self._stop_at = 0.0
+        for connection in self._connections:
+            connection.sock.close()
+        self._connections.clear()
         self.server_close()
         self.asker.after_fork()

@@ -15,6 +15,7 @@ from ..log import logger
 from ..pool import deadline_in, join_until
 
 if TYPE_CHECKING:
+    from .health import Subject
     from .httpd import Httpd
 
 _log = logger("server")
@@ -55,6 +56,8 @@ class HealthCheckServer:
                 raise ConfigError(f"server: {key} is not available in version {__version__}; leave it out")
         if not isinstance(host, str) or not host:
             raise ConfigError(f"server: host must be an address, got {host!r:.60}")
+        if host.count(":") == 1:
+            raise ConfigError(f"server: host must be an address without a port, got {host!r:.60}; give port= as well")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             raise ConfigError(f"server: port must be a whole number from 0 to 65535, got {port!r:.60}")
         self.host = host
@@ -62,10 +65,10 @@ class HealthCheckServer:
         self.httpd: Httpd | None = None
         self.thread: threading.Thread | None = None
         self._pid = os.getpid()
-        # Guards httpd and thread. Held by start, stop and after_fork only.
-        self._lock = threading.Lock()
+        # Guards httpd and thread. Reentrant, for a signal handler of the host that stops the server within its start.
+        self._lock = threading.RLock()
 
-    def start(self, server_instance: Any = None, *others: Any) -> HealthCheckServer:
+    def start(self, server_instance: Subject | None = None, *others: Subject) -> HealthCheckServer:
         """Bind and answer from now on; returns self.
 
         Without a subject every answer is 503; with several it is healthy only if all are. Raises PortError when the
@@ -73,6 +76,8 @@ class HealthCheckServer:
         """
         from .httpd import Httpd  # here: http.server and what it imports cost 20 ms, which a stopped server need not
 
+        if server_instance is None and others:
+            raise ConfigError("server: the first subject is None, and there are others; leave it out")
         subjects = () if server_instance is None else (server_instance, *others)
         self._mind_fork()
         with self._lock:
@@ -122,13 +127,16 @@ class HealthCheckServer:
         return ended
 
     @contextlib.contextmanager
-    def serving(self, *subjects: Any) -> Iterator[HealthCheckServer]:
+    def serving(self, *subjects: Subject) -> Iterator[HealthCheckServer]:
         """Run for the length of a `with` block, which gets the server."""
         self.start(*subjects)
         try:
             yield self
         finally:
             self.stop()
+
+    def __repr__(self) -> str:
+        return f"<HealthCheckServer {self.host}:{self.port} {'running' if self.httpd else 'stopped'}>"
 
     def __enter__(self) -> HealthCheckServer:
         return self if self.httpd is not None else self.start()
@@ -142,7 +150,7 @@ class HealthCheckServer:
         """In the child: the inherited sockets are closed, for the parent's clients; may be started there."""
         self._pid = os.getpid()
         httpd, self.httpd, self.thread = self.httpd, None, None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if httpd is not None:
             httpd.after_fork()
 

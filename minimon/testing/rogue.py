@@ -56,12 +56,12 @@ class _Door:
             return
         self._make_room()
         connection = Connection(sock, address[1], self._perform)
+        self._connections.append(connection)  # first: a child that is forked now has to find it here
         try:
             connection.thread.start()
         except RuntimeError:  # no thread to be had
+            self._connections.remove(connection)
             connection.close()
-        else:
-            self._connections.append(connection)
 
     def _make_room(self) -> None:
         self._connections = [each for each in self._connections if each.thread.is_alive()]
