@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .log import logger
 
@@ -58,12 +58,17 @@ class Pool:
 
     def submit(self, job: Job) -> None:
         """Have a worker call `job`. What it raises is logged, and nothing else."""
+        self.submit_all((job,))
+
+    def submit_all(self, jobs: Sequence[Job]) -> None:
+        """The same for several."""
         with self._lock:
-            self._unfinished += 1
-            short = self.eager and self._unfinished > len(self._workers)
-        if short:
+            self._unfinished += len(jobs)
+            lacking = min(self._unfinished - len(self._workers), len(jobs)) if self.eager else 0
+        for _ in range(lacking):
             self.grow()
-        self._jobs.put(job)
+        for job in jobs:
+            self._jobs.put(job)
 
     @property
     def unfinished(self) -> int:

@@ -97,6 +97,7 @@ class Scheduler:
         lock: threading.RLock | None = None,
     ) -> None:
         self._clock, self._execute, self._give_up = clock, execute, give_up
+        self._monotonic = clock.monotonic
         self.pool = Pool("minimon-worker", least, most)
         self._most_suspects = max(1, most // 2)
         self._thread: threading.Thread | None = None
@@ -139,8 +140,13 @@ class Scheduler:
             self._wake.notify()
             for run in [*self._runs, *self._held]:
                 if run.started is None and run.entry.run is run:
-                    run.entry.run = None
-                    self._arm_next(run, None, self._clock.monotonic())  # if another scheduler waits for that
+                    self._let_go(run.entry)
+
+    def _let_go(self, entry: Entry) -> None:
+        """A run of it will not be made: another scheduler may wait for that."""
+        entry.run = None
+        if entry.again is not None and entry.home is not None and not entry.home._stopped:
+            entry.home._arm_anew(entry, entry.again)
 
     def after_fork(self) -> None:
         """In the child: nothing runs, nothing is due."""
@@ -191,12 +197,12 @@ class Scheduler:
             with self._lock:
                 if self._stopped:
                     return
-                now = self._clock.monotonic()
+                now = self._monotonic()
                 stuck, jobs, lacking = self._find_stuck(now), self._launch_due(now), self._lacking(now)
                 if not (jobs or stuck or lacking or self._stopped):
                     self._sleep(now)
-            for job in jobs:
-                self.pool.submit(job)
+            if jobs:
+                self.pool.submit_all(jobs)
             for run, claimed in stuck:
                 self._set_aside(run)
                 if claimed:
@@ -219,7 +225,7 @@ class Scheduler:
 
     def _launch_due(self, now: float) -> list[Run]:
         """The runs that the pool is to get now. Suspects beyond their share are held back."""
-        jobs = self._launch_held(now)
+        jobs = self._launch_held(now) if self._held else []
         for slot in self._timetable.take(now):
             run = slot.run = Run(self, slot)
             if run.suspect and not self._has_room:
@@ -242,9 +248,11 @@ class Scheduler:
     def _launch(self, run: Run, now: float) -> Run:
         self._runs.add(run)
         self._suspects += run.suspect
-        self._watch_at = min(self._watch_at, now + run.entry.timeout + GRACE)
-        if self._watch_at < self._sleeps_until:
-            self._wake.notify()
+        watch_at = now + run.entry.timeout + GRACE
+        if watch_at < self._watch_at:
+            self._watch_at = watch_at
+            if watch_at < self._sleeps_until:
+                self._wake.notify()
         return run
 
     def _find_stuck(self, now: float) -> list[tuple[Run, bool]]:
@@ -277,21 +285,15 @@ class Scheduler:
     # --- the workers' threads
 
     def perform(self, run: Run) -> None:
-        """Run it, and put down the next one."""
-        outlook = self._execute(run) if self._begin(run) else None
-        self._end(run, outlook)
-
-    def _begin(self, run: Run) -> bool:
-        """False for a run that nobody wants any more."""
-        now = self._clock.monotonic()
+        """Run it, unless nobody wants it any more, and put down the next one."""
+        now = self._monotonic()
         with self._lock:
-            if self._stopped or run.claimed:
-                return False
-            run.started = now
-            run.deadline = now + run.entry.timeout + GRACE
-            if not run.held:
-                self._lags.append(now - run.due)
-            return True
+            wanted = not (self._stopped or run.claimed)
+            if wanted:
+                run.started, run.deadline = now, now + run.entry.timeout + GRACE
+                if not run.held:
+                    self._lags.append(now - run.due)
+        self._end(run, self._execute(run) if wanted else None)
 
     def claim(self, run: Run) -> bool:
         """See Run.claim."""
@@ -304,51 +306,56 @@ class Scheduler:
         return free
 
     def _end(self, run: Run, outlook: Outlook | None) -> None:
-        now = self._clock.monotonic()
+        now, entry = self._monotonic(), run.entry
         with self._lock:
             run.ended = True
-            self._overstayed.discard(run)
             if run in self._runs:
                 self._runs.discard(run)
                 self._suspects -= run.suspect
-            if run.entry.run is run:
-                run.entry.run = None
-                self._arm_next(run, outlook, now)
-            jobs = [] if self._stopped else self._launch_held(now)
+            elif run in self._overstayed:
+                self._overstayed.discard(run)
+            if entry.run is run:
+                entry.run = None
+                entry.suspect = outlook is not None and outlook.timed_out
+                home = entry.home
+                if not (entry.paused or home is None or home._stopped):
+                    home._arm_next(entry, run.due, outlook, now)
+            jobs = self._launch_held(now) if self._held and not self._stopped else None
             if not self._runs:
-                self._watch_at = NEVER
-                due = self._timetable.next_due()
-                if self._sleeps_until < (NEVER if due is None else due):
-                    self._wake.notify()  # it would wake up to look for a stuck run, and there is none
-        for job in jobs:
-            self.pool.submit(job)
+                self._sleep_on()
+        if jobs:
+            self.pool.submit_all(jobs)
 
-    def _arm_next(self, run: Run, outlook: Outlook | None, now: float) -> None:
-        entry = run.entry
-        entry.suspect = outlook is not None and outlook.timed_out
-        if entry.paused or entry.home is None or entry.home._stopped:
-            return
-        if entry.again is not None:
-            entry.home._arm_anew(entry, entry.again)
-        elif outlook is not None:
-            entry.home._arm_after(entry, run.due, outlook, now)
+    def _sleep_on(self) -> None:
+        """Nothing runs, so nothing can get stuck: the thread need not wake up to look."""
+        self._watch_at = NEVER
+        due = self._timetable.next_due()
+        if self._sleeps_until < (NEVER if due is None else due):
+            self._wake.notify()
 
-    def _arm_after(self, entry: Entry, due: float, outlook: Outlook, now: float) -> None:
+    def _arm_next(self, entry: Entry, due: float, outlook: Outlook | None, now: float) -> None:
         """The next regular turn, or a retry before it. Turns that passed meanwhile are missed."""
+        if entry.again is not None:
+            self._arm_anew(entry, entry.again)
+            return
+        if outlook is None:
+            return
+        interval, retry, _ = outlook
         if entry.regular:
             entry.phase = due
-        next_due, missed = following(entry.phase, outlook.interval, now)
-        self.missed += missed
-        entry.phase = next_due - outlook.interval
-        retry_at = NEVER if outlook.retry is None else now + outlook.retry
-        entry.regular = next_due <= retry_at
-        self._arm(entry, min(next_due, retry_at))
+        next_due = entry.phase + interval
+        if next_due <= now:
+            next_due, missed = following(entry.phase, interval, now)
+            self.missed += missed
+            entry.phase = next_due - interval
+        entry.regular = retry is None or next_due <= now + retry
+        self._arm(entry, next_due if entry.regular or retry is None else now + retry)
 
     # --- what is told of it
 
     def figures(self) -> dict[str, Any]:
         """workers, busy, stuck, queue, lag_s, missed: as `/status` shows them under `self`."""
-        now = self._clock.monotonic()
+        now = self._monotonic()
         with self._lock:
             waiting = [run for run in self._runs if run.started is None]
             lag = max([0.0, *self._lags, *(now - run.due for run in waiting)])

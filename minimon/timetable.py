@@ -43,7 +43,8 @@ class Timetable(Generic[S]):
 
     def arm(self, slot: S, due: float) -> None:
         """Put the slot down for `due`, whatever it was down for before."""
-        self.disarm(slot)
+        if slot.ticket:
+            self.disarm(slot)
         self._tickets += 1
         slot.due, slot.ticket = due, self._tickets
         heapq.heappush(self._heap, (due, self._tickets, slot))
@@ -68,18 +69,22 @@ class Timetable(Generic[S]):
 
     def take(self, now: float) -> list[S]:
         """The slots that are due, earliest first; each must be armed again to come up again."""
-        due: list[S] = []
-        while (at := self.next_due()) is not None and at <= now:
-            slot = heapq.heappop(self._heap)[2]
-            slot.ticket = 0
-            due.append(slot)
+        heap, due = self._heap, []
+        while heap and heap[0][0] <= now:
+            _, ticket, slot = heapq.heappop(heap)
+            if slot.ticket == ticket:
+                slot.ticket = 0
+                due.append(slot)
+            else:
+                self._struck -= 1
         return due
 
 
 def following(due: float, interval: float, now: float) -> tuple[float, int]:
     """The next time after `now` in the phase of `due`, and how many turns were missed on the way."""
-    if now < due + interval:
-        return due + interval, 0
+    following = due + interval
+    if now < following:
+        return following, 0
     turns = math.floor((now - due) / interval) + 1
     after = due + turns * interval
     return (after, turns - 1) if after > now else (after + interval, turns)  # the product may round down
