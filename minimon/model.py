@@ -118,7 +118,8 @@ class Response:
     ) -> None:
         self.status_code = status_code
         self.body = body.encode() if isinstance(body, str) else body
-        self.headers = Headers(headers.items() if isinstance(headers, Mapping) else headers)
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        self.headers = headers if isinstance(headers, Headers) else Headers(pairs)
         self.reason_phrase = reason_phrase
         self.value = value
         self.error = error

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import urllib.request
     from http.client import HTTPResponse
 
+    from .opener import Ask
+
 MAX_BODY = 1 << 20
 """Bytes of an answer's body that are read at most, unless `max_body` says otherwise."""
 STEP = 1 << 16
@@ -62,6 +64,7 @@ class HttpProbe(Probe):
         self._headers = {"User-agent": "minimon", "Accept": "*/*", **given}
         if userinfo:
             self._headers.setdefault("Authorization", _basic(userinfo))
+        self._ask: Ask | None = None
         self._max_body = options.get("max_body", MAX_BODY)
         tls = (options.get("verify", True), options.get("ca_file"))
         try:
@@ -78,8 +81,9 @@ class HttpProbe(Probe):
 
         timeout = min(timeout, LONGEST)
         try:
-            request = Ask(self._url, self._body, self._headers, method=self._method)
-            request.deadline = time.monotonic() + timeout
+            if self._ask is None:
+                self._ask = Ask(self._url, self._body, self._headers, method=self._method)
+            request = self._ask.again(time.monotonic() + timeout)
             with self._opener.open(request, timeout=timeout) as answer:
                 return self._read(answer)
         except (OSError, HTTPException, ValueError) as error:
@@ -99,7 +103,8 @@ class HttpProbe(Probe):
             return Response(error=Fault("truncated", f"body: {error.strerror or error} after {size} bytes"))
         if answer.length:  # what Content-Length promised and did not come
             return Response(error=Fault("truncated", f"body: {answer.length} bytes short of Content-Length"))
-        return Response(answer.status, b"".join(parts), answer.headers.items(), reason_phrase=answer.reason)
+        headers: Any = answer.headers  # model.Headers, see opener
+        return Response(answer.status, b"".join(parts), headers, reason_phrase=answer.reason)
 
 
 def _requested(url: str) -> tuple[str, str]:
