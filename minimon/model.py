@@ -176,6 +176,7 @@ class Result(NamedTuple):
     name: str
     """The check's name."""
     outcome: Outcome
+    """pass, warn, fail or unknown; `.ok` is true for the first two."""
     reason: str = ""
     """One of REASONS; empty when passed."""
     detail: str = ""
@@ -225,15 +226,21 @@ class CheckState(NamedTuple):
     """The folded history of one check."""
 
     name: str
+    """The check's name."""
     status: Status = Status.UNKNOWN
+    """unknown, up, degraded or down; each equals its text."""
     since: float = 0.0
     """When the status was last changed, seconds since the epoch."""
     streak: Streak = Streak()
+    """The latest outcome, and how often it was seen in a row."""
     counts: Counts = Counts()
+    """Runs by outcome."""
     reasons: tuple[tuple[str, int], ...] = ()
     """How often each reason was seen: (reason, n) pairs."""
     last: Result | None = None
+    """The latest run; None before the first."""
     paused: bool = False
+    """Whether it is left out for now."""
     explanation: str = ""
     """Why the status is not `up`, or what is on the way to change it."""
     decided: Status = Status.UNKNOWN
@@ -243,10 +250,15 @@ class CheckState(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What one record did to one check."""
+    """What one record did to one check: what `on_change` is called with."""
 
     name: str
+    """The check's name."""
     check: Check
+    """The Check itself."""
     before: CheckState
+    """The state before; `change.before.status == "up"` holds."""
     after: CheckState
+    """The state after."""
     result: Result
+    """What made the difference."""

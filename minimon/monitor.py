@@ -78,7 +78,7 @@ class Monitor:
 
     checks                    Check objects; `add` and `remove` change them, while it runs too
     name                      what `/status` calls it
-    min_workers, max_workers  bounds of the pool; it grows when runs have to wait
+    min_workers, max_workers  bounds of the pool, 2 and 32; it grows when runs have to wait
     defaults                  options for every check that was not given them
     clock                     a Clock, for tests
     on_change(change)         called when a status differs, on the thread `minimon-notify`, in order

@@ -70,6 +70,26 @@ class DirectoryServer:
 HealthCheckServer(port=8081).start(directory_server)
 """
 
+PROBED = """\
+class Disk(Probe):
+    def __call__(self, timeout):
+        free = shutil.disk_usage("/").free
+        return Response(value=True) if free > 1e9 else Response(error=Fault("condition", f"{free} bytes free"))
+
+Check("disk", Disk(), every=60)
+"""
+
+TESTED = """\
+clock = FakeClock()
+probe = ScriptedProbe([Response(200), Response(error=Fault("connect", "refused"))])
+with Monitor([Check("db", probe, every=10, initial_delay=0, fall=1)], clock=clock) as monitor:
+    assert clock.waiting()          # the first run is over, the scheduler sleeps
+    clock.advance(10)
+"""
+
+GIVEN = ("Change", "CheckState", "Result", "Response", "Fault")
+"""What a host is given, or makes in a Probe, and what is in it."""
+
 BESIDES = ("probe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe")
 """What a host may use beside the two objects."""
 
@@ -94,6 +114,19 @@ class Texts:
         text = _in_memory(module, name) if tree is None else _in_tree(tree, name)
         self.lacking = self.lacking or not text
         return text or ""
+
+    def fields(self, module: str, name: str) -> list[tuple[str, str]]:
+        """The fields of a NamedTuple that have a line of their own, with it."""
+        self.of(module)
+        tree: Any = self._trees[module]
+        body: Any = next((node.body for node in tree.body if getattr(node, "name", "") == name), []) if tree else []
+        pairs = zip(body, body[1:])
+        return [
+            (field.target.id, str(text.value.value))
+            for field, text in pairs
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        ]
 
     def at_home(self, thing: Any) -> str:
         """The docstring of a function or class, wherever in the package it is written."""
@@ -314,6 +347,20 @@ def _hosts(page: Page) -> None:
     page.title('HealthCheckServer(host="127.0.0.1", port=8080)')
     page.prose(page.texts.of("serve.server", "HealthCheckServer"), "  ")
     _methods(page, "serve.server", "HealthCheckServer", ("start", "stop", "serving"))
+    page.title("What you are given: on_change(change), monitor.state(name), probe(url)")
+    for name in GIVEN:
+        page.prose(f"{name}: {page.texts.of('model', name)}", "  ")
+        page.rows(page.texts.fields("model", name), "    ")
+    page.title("A Probe of your own")
+    page.prose(page.texts.of("checks", "Probe"), "  ")
+    page.code(PROBED)
+    page.title("In your tests")
+    page.code(TESTED)
+    page.prose(
+        "It logs to `minimon` and the loggers below it (monitor, poller, notify, server, ...): start, stop and changes"
+        " at INFO and WARNING, each poll at DEBUG on `minimon.polls`. Nothing is heard until your program configures"
+        " logging."
+    )
     page.title("Besides")
     for path, module in (("minimon", probes), ("minimon.testing", testing)):
         named = [getattr(module, name) for name in BESIDES if hasattr(module, name)]
