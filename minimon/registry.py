@@ -211,8 +211,8 @@ def _check_view(
         "streak": {"outcome": state.streak.outcome.value, "n": state.streak.n},
         "counts": dict(zip(("pass", "warn", "fail", "unknown"), state.counts)),
         "reasons": dict(state.reasons),
-        "last": _result_view(state.last),
-        "recent": [_result_view(result) for result in _kept(recent, failures)],
+        "last": result_view(state.last),
+        "recent": [result_view(result) for result in _kept(recent, failures)],
     }
 
 
@@ -222,7 +222,8 @@ def _kept(recent: tuple[Result, ...], failures: tuple[Result, ...]) -> list[Resu
     return [failure for failure in failures if id(failure) not in in_ring] + list(recent)
 
 
-def _result_view(result: Result | None) -> dict[str, Any] | None:
+def result_view(result: Result | None) -> dict[str, Any] | None:
+    """A result as `/status` has it; None for none."""
     if result is None:
         return None
     return {

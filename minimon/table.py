@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from .conditions import short
 from .model import Change, Result
-from .registry import stamp
+from .registry import result_view, stamp
 from .serve.exposition import to_json
 
 Snapshot = Mapping[str, Any]
@@ -163,15 +163,7 @@ def result_line(result: Result, name: str, width: int, output: Output) -> str:
 
 def result_json(result: Result, name: str) -> str:
     """One result for machines, as `/status` has it."""
-    seen = {
-        "check": name,
-        "outcome": result.outcome.value,
-        "reason": result.reason,
-        "detail": result.detail,
-        "at": stamp(result.when),
-        "elapsed_s": round(result.elapsed, 6),
-        "status_code": result.status_code,
-    }
+    seen = {"check": name, **(result_view(result) or {})}
     return to_json(seen).decode("ascii")
 
 

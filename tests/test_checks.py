@@ -261,7 +261,7 @@ def test_a_bare_latency_in_a_warning_is_refused() -> None:
 
 
 def test_the_defaults_are_these() -> None:
-    """What is not said has the values that DESIGN promises."""
+    """What is not said has the promised values."""
     check = Check("queue", fine)
     assert (10.0, 5.0, None, None, 3, 2, None, None, "", {}, {}) == (
         check.every,

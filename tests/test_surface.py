@@ -214,7 +214,7 @@ def test_hints_can_be_read(name: str) -> None:
 
 
 def test_the_five_lines_run() -> None:
-    """What DESIGN and README write is all that a host has to write."""
+    """The five lines of the README are all that a host has to write."""
     code = (
         "from minimon import Check, HealthCheckServer, Monitor\n"
         "monitor = Monitor([\n"
