@@ -27,6 +27,8 @@ from minimon.errors import PortError
 from minimon.serve.server import HealthCheckServer
 from minimon.testing import RogueServer
 
+pytestmark = pytest.mark.slow  # starts many interpreters
+
 DATA = pathlib.Path(__file__).parent / "data"
 UNIX = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of Unix")
 

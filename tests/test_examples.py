@@ -17,6 +17,8 @@ from support import ROOT
 
 from minimon.testing import RogueServer
 
+pytestmark = pytest.mark.slow  # starts many interpreters
+
 EXAMPLES = ROOT / "examples"
 
 

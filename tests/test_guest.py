@@ -10,6 +10,8 @@ import time
 import pytest
 from support import python
 
+pytestmark = pytest.mark.slow  # starts many interpreters
+
 # The state of a host that has imported what it needs itself; `look()` is equal as long as nobody touched it.
 HOST = """
 import atexit, decimal, gc, locale, logging, os, random, signal, socket, sys, threading, time, warnings

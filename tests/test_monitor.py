@@ -341,7 +341,7 @@ def test_fifty_cycles_leave_nothing() -> None:
     assert (0, 0) == (threads, files) and objects < 100
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_thousand_cycles_leave_nothing() -> None:
     """No thread, no descriptor, and no growth of objects."""
     threads, files, objects = _growth(1000)

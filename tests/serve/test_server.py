@@ -945,7 +945,7 @@ def test_fifty_cycles_leave_nothing() -> None:
         gc.enable()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_thousand_cycles_leave_nothing() -> None:
     """The same a thousand times, without growth of memory."""
     cycle(20)
