@@ -4,20 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
-from support import descriptors, our_threads, wait_until
+from support import ROOT, descriptors, our_threads, wait_until
 
 from minimon import Check, HealthCheckServer, Monitor
-from minimon.testing import RogueServer
 
 pytestmark = pytest.mark.long
 
 HOSTILE = ("reset", "cut_head", "cut_body", "garbage", "empty", "reset_body", "redirect_loop", "flaky")
 SOAK = 90.0
+
+TARGETS = """
+import contextlib, sys
+from minimon.testing import RogueServer
+with contextlib.ExitStack() as stack:
+    print(*[stack.enter_context(RogueServer(name)).url for name in sys.argv[1:]], flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def targets(*behaviours: str) -> Iterator[list[str]]:
+    """The addresses of servers in a process of their own, whose memory is not ours."""
+    command = [sys.executable, "-c", TARGETS, *behaviours]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, **pipes) as child:
+        assert child.stdin is not None and child.stdout is not None
+        yield child.stdout.readline().split()
+        child.stdin.close()
 
 
 def figures() -> tuple[int, int, int]:
@@ -29,10 +51,11 @@ def figures() -> tuple[int, int, int]:
 def test_a_soak_leaves_no_growth() -> None:
     """60 checks, a third of them of hostile targets, polled 600 times a second: nothing grows after the first third."""
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(RogueServer(name)) for name in (*HOSTILE, *["ok"] * 16)]
+        names = (*HOSTILE, *["ok"] * 16)
+        found = list(zip(names, stack.enter_context(targets(*names)))) * 3
         checks = [
-            Check(f"{number} {server.behaviour}", server.url, every=0.1, retry_interval=0.1, timeout=1)
-            for number, server in enumerate(servers * 3)
+            Check(f"{number} {name}", url, every=0.1, retry_interval=0.1, timeout=1)
+            for number, (name, url) in enumerate(found)
         ]
         monitor = stack.enter_context(Monitor(checks[:60]))
         stack.enter_context(HealthCheckServer(port=0).serving(monitor))
@@ -54,8 +77,8 @@ def test_a_soak_leaves_no_growth() -> None:
 def test_ten_thousand_checks_of_many_hosts_are_on_time() -> None:
     """10,000 checks of 50 hosts, 200 polls a second: all seen within their first round, none late or missed."""
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(RogueServer("ok")) for _ in range(50)]
-        checks = [Check(f"check {n}", servers[n % 50].url, every=50.0) for n in range(10_000)]
+        urls = stack.enter_context(targets(*["ok"] * 50))
+        checks = [Check(f"check {n}", urls[n % 50], every=50.0) for n in range(10_000)]
         monitor = stack.enter_context(Monitor(checks))
         start = time.monotonic()
         assert wait_until(lambda: monitor.snapshot()["counts"]["up"] == 10_000, 120.0)
