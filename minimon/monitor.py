@@ -203,7 +203,7 @@ class Monitor:
     # --- the list of checks
 
     def add(self, check: Check) -> Check:
-        """Poll this check too, at once if the monitor runs. Returns it as it is polled, `defaults` filled in.
+        """Poll this check too, soon if the monitor runs. Returns it as it is polled, `defaults` filled in.
 
         Raises ConfigError for a name that is taken.
         """
