@@ -193,6 +193,7 @@ def test_an_unconfigured_host_hears_nothing() -> None:
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.long
 def test_an_unconfigured_host_hears_nothing_in_development_mode() -> None:
     """No resource is left to the collector, no warning is raised on our account."""
     done = python(SILENT, "-X", "dev", "-W", "error")
@@ -277,6 +278,7 @@ def test_the_hosts_crash_is_its_own() -> None:
     assert 1 == done.stderr.count("Traceback") and seconds < 1.2
 
 
+@pytest.mark.long
 def test_a_crash_within_the_with_block_is_not_held_up() -> None:
     """The stop at its end waits for the stuck probe no longer than two seconds."""
     done, seconds = _exit(STUCK["a callable"], "monitor.__exit__(None, None, None)\nraise ValueError('of the host')")

@@ -137,7 +137,7 @@ def test_the_timeout_is_kept(behaviour: str) -> None:
     assert (True, True) == (elapsed >= 0.19, elapsed < 1.2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_body_that_pauses_does_not_get_a_new_timeout_for_each_piece() -> None:
     """The timeout is total: a piece that comes just in time does not double it."""
     with RogueServer("drip_body", interval=1.4) as server:
