@@ -84,10 +84,9 @@ class Pool:
             self._workers.add(worker)
         try:
             worker.thread.start()
-        except RuntimeError as error:  # the thread limit, or an interpreter on its way out
+        except RuntimeError:  # the thread limit, or the interpreter is ending; not logged, for that calls the host
             with self._lock:
                 self._workers.discard(worker)
-            _log.debug("%s: no further thread: %s", self.name, error)
             return False
         return True
 
