@@ -22,6 +22,8 @@ SCHEMES = {
 }
 """The schemes of a target, each with its meaning."""
 
+OWN = "minimon"
+"""The name of the monitor's check of itself."""
 SHORTEST = 0.01
 """Seconds: no check runs more often than this."""
 LONGEST = 86400.0
@@ -156,6 +158,11 @@ class Check:
             "warn_if": self.warn_if,
             "options": dict(self.options),
         }
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the monitor's check of itself."""
+        return self.name == OWN
 
     def __setattr__(self, key: str, value: Any) -> NoReturn:
         raise AttributeError(f"check {self.name!r} cannot be changed: remove it and add another one")

@@ -323,9 +323,10 @@ def _watch(monitor: Monitor, view: Quiet, stop: _Stop, seconds: float | None) ->
             pause = 0.0
             while not stop.wait(min(pause, end - time.monotonic())) and time.monotonic() < end:
                 pause = _refresh(monitor, view)
+            last = monitor.snapshot()
         if stop.error is not None:
             raise stop.error
-        view.close(monitor.snapshot(), time.time())
+        view.close(last, time.time())
     except OSError:
         if not stop.signalled:  # else the reader and the program were ended together
             raise

@@ -22,7 +22,8 @@ A JSON file (.json), or a TOML file (.toml, from Python 3.11 on) of the same sha
     }
 
     server    host, port; the command line's win over them
-    monitor   name, min_workers, max_workers, and defaults for what a check does not say
+    monitor   name, min_workers, max_workers, canary (an address, or a list of them), state_file (a path, meant from
+              the folder of the configuration), and defaults for what a check does not say
     checks    by name: target, and the options of a Check and of its request
 
 A secret need not stand in the file. Where a text is expected there may be {"env": "NAME"}, which is that variable of
@@ -61,7 +62,7 @@ DEEPEST = 32
 """Levels of nesting in a configuration file at most."""
 
 SERVER = ("host", "port")
-MONITOR = ("name", "min_workers", "max_workers", "defaults")
+MONITOR = ("name", "min_workers", "max_workers", "defaults", "canary", "state_file")
 SECTIONS = ("server", "monitor", "checks")
 LISTS = ("checks", "to_monitor")
 """What a Python file may define."""
@@ -381,6 +382,8 @@ def _settings(said: Mapping[str, Any], secrets: _Secrets) -> dict[str, Any]:
     settings = dict(_known("monitor", said, MONITOR))
     if "name" in settings:
         settings["name"] = VALUES["group"]("monitor.name", secrets.text("monitor.name", settings["name"]))
+    if "state_file" in settings:
+        settings["state_file"] = secrets.path("monitor.state_file", settings["state_file"])
     if "defaults" in settings:
         defaults = _known("monitor.defaults", settings["defaults"], (*VALUES, *OPTIONS))
         settings["defaults"] = _options("monitor.defaults", defaults, secrets)
@@ -460,6 +463,12 @@ class _Secrets:
             raise ConfigError(f'{where}: a secret is written {{"env": "NAME"}} or {{"file": "PATH"}}')
         ((kind, name),) = value.items()
         return self._of_env(where, name) if kind == "env" else self._of_file(where, name)
+
+    def path(self, where: str, value: Any) -> str:
+        """A path, meant from the folder of the configuration."""
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{where} must be a path, got {_kind(value)}")
+        return os.path.join(self._folder, value)
 
     def _of_env(self, where: str, name: str) -> str:
         found = self._environ.get(name)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .checks import Check
-from .conditions import Condition, Unmet, quoted
+from .conditions import Condition, Unmet, quoted, short
 from .model import REASONS, CheckState, Counts, Outcome, Response, Result, Status, Streak
 
 PASS, WARN, FAIL, UNKNOWN = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.UNKNOWN
 UP, DEGRADED, DOWN = Status.UP, Status.DEGRADED, Status.DOWN
 _make = tuple.__new__  # a NamedTuple from its fields at a third of the cost of calling its class
 _SPOKEN = {PASS: UP, WARN: DEGRADED, FAIL: DOWN, UNKNOWN: Status.UNKNOWN}
+
+FLAPS = 4
+"""Changes of a status within CALM seconds that make it flapping."""
+CALM = 600.0
+"""Seconds without a change after which it is flapping no more."""
+RETRY = 2.0
+"""Seconds until the next run of a check that is undecided, if its own interval is not shorter."""
+FARTHEST = 1000
+"""Runs in a row that are looked ahead for a change."""
 
 
 class Verdict(NamedTuple):
@@ -61,27 +70,53 @@ def advance(check: Check, state: CheckState, result: Result) -> CheckState:
 
     A result that is `unknown` makes the status unknown at once, and leaves alone what was decided before.
     """
-    outcome, before = result.outcome, state.streak
-    streak = _make(Streak, (outcome, before.n + 1 if before.outcome is outcome else 1))
-    passes = state.passes + 1 if outcome is PASS or outcome is WARN else 0
-    decided = state.decided
+    outcome, reason, when = result[1], result[2], result[4]
+    name, status, since, streak, counts, reasons, _, paused, _, decided, passes, turned, prior, flapping = state
+    streak = _make(Streak, (outcome, streak[1] + 1 if streak[0] is outcome else 1))
+    passes = passes + 1 if outcome is PASS or outcome is WARN else 0
+    if turned is None or (streak[1] == 1 and passes <= 1):
+        turned, prior = result[8], decided
     if outcome is not UNKNOWN and _SPOKEN[outcome] is not decided:
         decided = _decide(check, decided, streak, passes)
-    status = _status(state.status, decided, outcome)
+    now = decided if outcome is PASS else _status(status, decided, outcome)
     fields = (
-        state.name,
-        status,
-        state.since if status is state.status else result.when,
+        name,
+        now,
+        since if now is status else when,
         streak,
-        _counted(state.counts, outcome),
-        _tallied(state.reasons, result.reason) if result.reason else state.reasons,
+        _make(Counts, (counts[0] + 1, counts[1], counts[2], counts[3]))
+        if outcome is PASS
+        else _counted(counts, outcome),
+        _tallied(reasons, reason) if reason else reasons,
         result,
-        state.paused,
-        "" if outcome is PASS and status is UP else _explain(check, status, streak, passes, result),
+        paused,
+        "" if outcome is PASS and now is UP else _explain(check, now, streak, passes, result),
         decided,
         passes,
+        turned,
+        prior,
+        flapping,
     )
     return _make(CheckState, fields)
+
+
+def is_late(last: Result | None, result: Result) -> bool:
+    """True for a result that a newer one has overtaken, or that came twice: it must not move the state."""
+    if last is None or last.started is None or result.started is None:
+        return False
+    return result.started < last.started or result == last
+
+
+def take_back(state: CheckState, since: float) -> CheckState:
+    """The same without what failures from `since` (monotonic) on have decided: it was the monitor that was cut off."""
+    mine = state.streak.outcome is FAIL and state.turned is not None and state.turned >= since
+    return state._replace(decided=state.prior) if mine else state
+
+
+def lost_result(result: Result, detail: str) -> Result:
+    """The same, unknown because the monitor has no network."""
+    detail = f"{detail}; else: {result.detail or result.reason}"
+    return result._replace(outcome=UNKNOWN, reason="lost", detail=short(detail, 300))
 
 
 def _decide(check: Check, decided: Status, streak: Streak, passes: int) -> Status:
@@ -108,14 +143,14 @@ def _status(status: Status, decided: Status, outcome: Outcome) -> Status:
 
 def _counted(counts: Counts, outcome: Outcome) -> Counts:
     a, b, c, d = counts
-    if outcome is PASS:
-        return _make(Counts, (a + 1, b, c, d))
     if outcome is FAIL:
         return _make(Counts, (a, b, c + 1, d))
     return _make(Counts, (a, b + 1, c, d) if outcome is WARN else (a, b, c, d + 1))
 
 
 def _tallied(reasons: tuple[tuple[str, int], ...], reason: str) -> tuple[tuple[str, int], ...]:
+    if len(reasons) == 1 and reasons[0][0] == reason:
+        return ((reason, reasons[0][1] + 1),)
     tally = dict(reasons)
     tally[reason] = tally.get(reason, 0) + 1
     return tuple(tally.items())
@@ -124,24 +159,69 @@ def _tallied(reasons: tuple[tuple[str, int], ...], reason: str) -> tuple[tuple[s
 def _explain(check: Check, status: Status, streak: Streak, passes: int, result: Result) -> str:
     """Why it is not up, or how far it is on the way to a change."""
     text = result.detail or result.reason
-    if streak.outcome is FAIL and status is not DOWN:
-        return f"{text} ({streak.n} of {check.fall} failures)"
-    if streak.outcome is WARN and status is UP:
-        return f"{text} ({streak.n} of {check.fall} warnings)"
-    if result.ok and status is DOWN:
-        return f"passed ({passes} of {check.rise} passes)"
-    return f"passed ({streak.n} of {check.rise} passes)" if streak.outcome is PASS else text
+    steps = _steps(check, status, streak, passes)
+    if not steps:
+        return text
+    return (
+        f"{text} ({steps})"
+        if streak.outcome is FAIL or (streak.outcome is WARN and status is UP)
+        else f"passed ({steps})"
+    )
+
+
+def _steps(check: Check, status: Status, streak: Streak, passes: int) -> str:
+    """How far it is on the way to a change, such as "2 of 3 failures"; "" when it is not."""
+    outcome = streak.outcome
+    if outcome is FAIL:
+        return "" if status is DOWN else f"{streak.n} of {check.fall} failures"
+    if outcome is WARN and status is UP:
+        return f"{streak.n} of {check.fall} warnings"
+    if outcome is not UNKNOWN and status is DOWN:
+        return f"{passes} of {check.rise} passes"
+    return f"{streak.n} of {check.rise} passes" if outcome is PASS and status is DEGRADED else ""
+
+
+def progress(check: Check, state: CheckState) -> str:
+    """How far it is on the way to a change, such as "2 of 3 failures"; "" when it is not."""
+    return _steps(check, state.status, state.streak, state.passes)
 
 
 def gone_stale(state: CheckState, at: float) -> CheckState:
     """The same, unknown since `at` (epoch) because no run finished in time; what was decided before is left alone."""
-    return state._replace(status=Status.UNKNOWN, since=at, explanation="stale: no run finished in time")
+    return state._replace(status=Status.UNKNOWN, since=at, turned=None, explanation="stale: no run finished in time")
 
 
 def undecided(state: CheckState) -> bool:
     """True while the last outcome says something else than the status does: look again after `retry_interval`."""
     outcome = state.streak.outcome
     return outcome is not UNKNOWN and _SPOKEN[outcome] is not state.status
+
+
+def retry_after(check: Check, state: CheckState, interval: float) -> float | None:
+    """Seconds until the next run of an undecided check; None when it is decided, and its turn will do."""
+    return (check.retry_interval or min(interval, RETRY)) if undecided(state) else None
+
+
+class Prospect(NamedTuple):
+    """One way to another status."""
+
+    outcome: Outcome
+    runs: int
+    """In a row, from now on."""
+    status: Status
+    """What it is then."""
+
+
+def prospects(check: Check, state: CheckState) -> Iterator[Prospect]:
+    """What it would take to change the status: the rules themselves are asked, with runs that have yet to come."""
+    warns = check.warn_if is not None or state.streak.outcome is WARN
+    for outcome in (PASS, WARN) if check.own else (PASS, WARN, FAIL) if warns else (PASS, FAIL):
+        then, result = state, Result(check.name, outcome, "" if outcome is PASS else "condition")
+        for runs in range(1, min(max(check.fall, check.rise), FARTHEST) + 1):
+            then = advance(check, then, result)
+            if then.status is not state.status:
+                yield Prospect(outcome, runs, then.status)
+                break
 
 
 class Standing(NamedTuple):
@@ -152,6 +232,9 @@ class Standing(NamedTuple):
     paused: bool = False
     awaited: bool = False
     """Not run yet, and its first deadline is still to come."""
+    group: str = ""
+    own: bool = False
+    """It is the monitor's check of itself, which can make a healthy whole degraded, and nothing else."""
 
 
 def aggregate(standings: Iterable[Standing]) -> str:
@@ -160,9 +243,19 @@ def aggregate(standings: Iterable[Standing]) -> str:
     critical = {standing.status for standing in counted if standing.critical}
     if DOWN in critical:
         return "unhealthy"
-    unknown = [standing for standing in counted if standing.status is Status.UNKNOWN]
-    if Status.UNKNOWN in critical or (counted and len(unknown) == len(counted)):
+    unknown = [standing for standing in counted if standing.status is Status.UNKNOWN and not standing.own]
+    others = sum(not standing.own for standing in counted)
+    if Status.UNKNOWN in critical or (others and len(unknown) == others):
         return "unknown"
     if not all(standing.awaited for standing in unknown):
         return "degraded"
     return "degraded" if any(standing.status in (DEGRADED, DOWN) for standing in counted) else "healthy"
+
+
+def by_group(standings: Iterable[Standing]) -> dict[str, str]:
+    """The word for each group that has a name, as `aggregate` has it for all."""
+    groups: dict[str, list[Standing]] = {}
+    for standing in standings:
+        if standing.group:
+            groups.setdefault(standing.group, []).append(standing)
+    return {name: aggregate(members) for name, members in groups.items()}

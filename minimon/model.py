@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -189,6 +191,8 @@ class Result(NamedTuple):
     """Seconds by phase, where the probe measures them."""
     status_code: int | None = None
     """None without HTTP."""
+    started: float | None = None
+    """Start of the run, seconds by the monitor's monotonic clock: puts results in order; None where it is not known."""
 
     @property
     def ok(self) -> bool:
@@ -247,6 +251,20 @@ class CheckState(NamedTuple):
     """The last status that was decided by thresholds; `unknown` results leave it as it is."""
     passes: int = 0
     """Runs in a row that passed or warned: what `rise` counts."""
+    turned: float | None = None
+    """Start of the first run in a row that was of this kind (answered, failed, unknown), as `Result.started`."""
+    prior: Status = Status.UNKNOWN
+    """What was decided before that run."""
+    flapping: bool = False
+    """Whether it changes so often that its changes are not told for now."""
+
+    @property
+    def answered(self) -> int:
+        """Runs that passed or warned."""
+        return self.counts.pass_ + self.counts.warn
+
+
+_RESTING = (Status.UNKNOWN, Status.UP)
 
 
 class Change(NamedTuple):
@@ -262,3 +280,65 @@ class Change(NamedTuple):
     """The state after."""
     result: Result
     """What made the difference."""
+
+    @property
+    def news(self) -> bool:
+        """True when `on_change` is told of it: the status differs, but not while it is flapping.
+
+        Nor is it that the monitor's check of itself begins or ends: a start or a stop is no news.
+        """
+        before, after = self.before, self.after
+        if before.status is after.status or (before.flapping and after.flapping):
+            return False
+        return not (self.check.own and before.status in _RESTING and after.status in _RESTING)
+
+
+_EPOCH = datetime(1970, 1, 1)
+View = dict[str, Any]
+"""Plain data that JSON carries."""
+
+
+def stamp(seconds: float) -> str:
+    """An instant as ISO 8601 in UTC with milliseconds: 2026-11-21T08:30:00.123Z. Seconds since the epoch."""
+    second = (seconds + 5e-7) // 1.0  # cut, and not rounded, but for what floats have lost
+    return _second(second) + _millisecond(int((seconds + 5e-7 - second) * 1000) if second - second == 0.0 else 0)
+
+
+@functools.lru_cache(1000)
+def _millisecond(number: int) -> str:
+    return f".{number:03d}Z"
+
+
+@functools.lru_cache(1000)
+def _second(second: float) -> str:
+    """A whole second as text: many results share one."""
+    try:
+        return (_EPOCH + timedelta(0, second)).isoformat()
+    except (OverflowError, ValueError):  # a wall clock set to nonsense must not break a page
+        return "0001-01-01T00:00:00"
+
+
+class _Plain:
+    """Its `__dict__` is a view. Dicts of one class share their keys, and take half of the memory of others."""
+
+
+def result_view(result: Result) -> View:
+    """A result as `/status` has it."""
+    _, outcome, reason, detail, when, elapsed, _, code, _ = result
+    view: Any = _Plain()
+    view.outcome = outcome._value_
+    view.reason = reason
+    view.detail = detail
+    view.at = stamp(when)
+    view.elapsed_s = elapsed
+    view.status_code = code
+    return view.__dict__  # type: ignore[no-any-return]
+
+
+def span(seconds: float) -> str:
+    """Seconds in the largest unit that they fill, rounded down."""
+    whole = int(max(0.0, seconds))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if whole >= size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"

@@ -10,21 +10,28 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import __version__, fork
-from .checks import OPTIONS, VALUES, Check, check_options
+from .books import GRACE, NEVER, Entry
+from .checks import OPTIONS, OWN, VALUES, Check, check_options
 from .clock import Clock, SystemClock
-from .errors import ConfigError, LifecycleError, did_you_mean
+from .errors import ConfigError, LifecycleError, UnknownCheckError, did_you_mean
+from .explain import explained
 from .log import logger
-from .model import Change, CheckState
+from .model import Change, CheckState, Outcome, Result, View, stamp
 from .notify import Notifier
 from .poller import Poller, Work
 from .pool import deadline_in
 from .probes import Openers, prepare
-from .registry import Registry, stamp
-from .scheduler import GRACE, NEVER, Entry, Scheduler
+from .registry import Registry
+from .scheduler import Scheduler
 from .timetable import first_due
+from .watch import EVERY, Watch, itself
+
+if TYPE_CHECKING:  # imported when they are asked for
+    from .canary import Canary
+    from .store import Store
 
 _log = logger("monitor")
 
@@ -32,8 +39,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 LATER = {
     "share": (None, "solo"),
-    "state_file": (None,),
-    "canary": ((),),
     "strict": (False,),
     "executor": (None,),
 }
@@ -47,8 +52,13 @@ FIGURES = {
     "queue": "due runs that wait for a worker",
     "lag_s": "how late a run has started or still waits: the most among the latest 256, in seconds",
     "missed": "turns that were left out because the one before took too long, or no worker was free",
+    "suspended_s": "seconds in which the process or the machine stood still: nothing grew old in them",
+    "late": "results that a newer one had overtaken, or that came twice: left out",
+    "clock_jumps": "times that somebody has set the wall clock",
     "dropped": "changes that on_change was not told of, because it was too slow",
     "callback_errors": "calls of on_change that raised",
+    "lost": "what the canaries say while the monitor itself has no network, else empty",
+    "state_file": "saved_at, problem (empty if none) and restored, what was read at the start; null without one",
 }
 """The keys of `self` in the document of `/status`, each with its meaning."""
 
@@ -57,20 +67,22 @@ class _Life(NamedTuple):
     """What exists between start() and stop()."""
 
     scheduler: Scheduler
+    poller: Poller
     notifier: Notifier | None
+    store: Store | None
     started_at: float
     started: float
 
     def stop(self, deadline: float) -> bool:
         """True when all threads have ended by then."""
-        ended = self.scheduler.stop(deadline)
-        return (self.notifier is None or self.notifier.stop(deadline)) and ended
+        ended = [part.stop(deadline) for part in (self.scheduler, self.notifier, self.store) if part is not None]
+        return all(ended)
 
     def after_fork(self) -> None:
         """In the child: no threads."""
-        self.scheduler.after_fork()
-        if self.notifier is not None:
-            self.notifier.after_fork()
+        for part in (self.scheduler, self.notifier, self.store, self.poller.watch):
+            if part is not None:
+                part.after_fork()
 
 
 class Monitor:
@@ -80,11 +92,15 @@ class Monitor:
     name                      what `/status` calls it
     min_workers, max_workers  bounds of the pool, 2 and 32; it grows when runs have to wait
     defaults                  options for every check that was not given them
+    state_file                a path: what is known outlives the process; see `help hosts`
+    canary                    an address, or several, of which one answers whenever there is a network: when checks of
+                              different hosts fail at once and no canary answers, they are unknown, with reason `lost`
     clock                     a Clock, for tests
     on_change(change)         called when a status differs, on the thread `minimon-notify`, in order
     on_start, on_stop         called with the monitor by start() and stop(), in the caller's thread
 
-    Nothing runs before `start()`. Raises ConfigError for bad values.
+    Nothing runs before `start()`. Raises ConfigError for bad values. It watches itself as well: the check `minimon`,
+    which is in every snapshot, makes a healthy whole degraded when results cannot be trusted to be in time.
     """
 
     def __init__(
@@ -96,7 +112,7 @@ class Monitor:
         max_workers: int = 32,
         defaults: Mapping[str, Any] | None = None,
         share: str | None = None,
-        state_file: str | None = None,
+        state_file: str | os.PathLike[str] | None = None,
         canary: Any = (),
         strict: bool = False,
         executor: Any = None,
@@ -105,7 +121,7 @@ class Monitor:
         on_start: Callable[[Monitor], object] | None = None,
         on_stop: Callable[[Monitor], object] | None = None,
     ) -> None:
-        _refuse_later(share=share, state_file=state_file, canary=canary, strict=strict, executor=executor)
+        _refuse_later(share=share, strict=strict, executor=executor)
         if not isinstance(name, str) or not name or not name.isprintable():
             raise ConfigError(f"monitor: name must be a printable text, got {name!r:.60}")
         self.name = name
@@ -115,7 +131,12 @@ class Monitor:
         self._hooks = _callables(on_change=on_change, on_start=on_start, on_stop=on_stop)
         self._openers = Openers()
         self._registry = Registry(self._clock)
+        self._own = Check(OWN, itself, every=EVERY, fall=1, rise=1, critical=False)
+        self._registry.add(self._own, NEVER)
+        self._canary = self._make_canary(canary)
+        self._store = self._make_store(state_file)
         self._entries: dict[str, Entry] = {}
+        self._remembers = False
         self._pid = os.getpid()
         # Guards _entries and the replacement of _life. Taken before the registry's and the scheduler's lock, which take
         # no other; held by start, stop and changes of the list, never by a poll or a reader. All locks are reentrant,
@@ -129,6 +150,20 @@ class Monitor:
         for check in checks:
             self.add(check)
 
+    def _make_canary(self, targets: Any) -> Canary | None:
+        if targets is None or targets == () or targets == []:
+            return None
+        from .canary import Canary
+
+        return Canary(targets, self._clock, self._openers, lambda kind, detail: self._registry.tell("", kind, detail))
+
+    def _make_store(self, path: Any) -> Store | None:
+        if path is None:
+            return None
+        from .store import Store
+
+        return Store(path, self.name, self._clock, self._registry)
+
     # --- life
 
     def start(self) -> Monitor:
@@ -141,15 +176,19 @@ class Monitor:
             self._pid = os.getpid()
             before = next((past.notifier for past in reversed(self._past)), None)
             notifier = Notifier(self._hooks["on_change"], before) if "on_change" in self._hooks else None
-            poller = Poller(self._clock, self._registry, notifier)
-            scheduler = Scheduler(self._clock, poller.execute, poller.give_up, *self._bounds, self._entries_lock)
-            self._life = _Life(scheduler, notifier, self._clock.time(), self._clock.monotonic())
+            self._remember()
+            poller = Poller(self._clock, self._registry, notifier, canary=self._canary, store=self._store)
+            scheduler = Scheduler(self._clock, poller, *self._bounds, self._entries_lock)
+            poller.watch = Watch(self._own, self._clock, self._figures, scheduler.peak)
+            started = self._clock.time(), self._clock.monotonic()
+            self._life = _Life(scheduler, poller, notifier, self._store, *started)
             for entry in list(self._entries.values()):
                 self._schedule(entry, scheduler)
-            problems = _start_threads(scheduler, notifier)
+            problems = _start_threads(scheduler, notifier, self._store)
         for problem in problems:
             _log.warning("monitor %s: %s", self.name, problem)
         self._registry.tell("", "start")
+        poller.look()
         _log.info("monitor %s started with %d checks", self.name, len(self._entries))
         self._call_hook("on_start")
         return self
@@ -167,6 +206,7 @@ class Monitor:
             if life is not None:
                 life.scheduler.halt()  # before another one can be started
                 self._past.append(life)
+                self._be_absent()
             lives = list(self._past)
         ended = [one for one in lives if one.stop(deadline)]
         with self._lock:
@@ -176,6 +216,19 @@ class Monitor:
             _log.info("monitor %s stopped", self.name)
             self._call_hook("on_stop")
         return len(ended) == len(lives)
+
+    def _remember(self) -> None:
+        """Before the first start: what the state file says. Later what we know is newer."""
+        if self._store is not None and not self._remembers:
+            self._remembers = True
+            self._store.load()
+
+    def _be_absent(self) -> None:
+        """From now on nobody looks."""
+        now = self._clock.monotonic()
+        self._registry.absent(now)
+        idle = Result(OWN, Outcome.UNKNOWN, "skipped", "the monitor does not run", self._clock.time(), started=now)
+        self._registry.record(self._own, idle, NEVER)
 
     def __enter__(self) -> Monitor:
         return self.start()
@@ -214,7 +267,9 @@ class Monitor:
         work = Work(check, prepare(check.spec(), self._openers))
         with self._lock:
             self._registry.add(check, NEVER)
-            entry = self._entries[check.name] = Entry(check.name, check.timeout, work)
+            if self._store is not None and self._remembers:
+                self._store.recall(check.name)
+            entry = self._entries[check.name] = Entry(check.name, check.timeout, work, work.interval)
             life = self._life  # once: a signal handler may stop it in between
             if life is not None:
                 self._registry.tell(check.name, "add")
@@ -224,6 +279,7 @@ class Monitor:
     def remove(self, name: str) -> Check:
         """Poll it no more and forget what was seen; returns the Check. Raises UnknownCheckError."""
         self._mind_fork()
+        _refuse_own(name, "removed")
         with self._lock:
             check = self._registry.remove(name)
             entry = self._entries.pop(name)
@@ -236,6 +292,7 @@ class Monitor:
     def pause(self, name: str) -> None:
         """Poll it no more until `resume`; what was seen is kept, and left out of the sum. Raises UnknownCheckError."""
         self._mind_fork()
+        _refuse_own(name, "paused")
         with self._lock:
             if self._registry.pause(name, True):
                 self._entries[name].paused = True
@@ -247,6 +304,7 @@ class Monitor:
     def resume(self, name: str) -> None:
         """Poll it again, at once. Raises UnknownCheckError."""
         self._mind_fork()
+        _refuse_own(name, "resumed")
         with self._lock:
             if self._registry.pause(name, False):
                 entry = self._entries[name]
@@ -288,7 +346,7 @@ class Monitor:
         self._arm(entry, scheduler, due)
 
     def _arm(self, entry: Entry, scheduler: Scheduler, due: float) -> None:
-        self._registry.await_first(entry.name, due + entry.timeout + GRACE)
+        self._registry.await_first(entry.name, due - self._clock.monotonic() + entry.timeout + GRACE)
         scheduler.arm(entry, due)
 
     # --- what it tells
@@ -299,26 +357,74 @@ class Monitor:
 
     def overall(self) -> str:
         """healthy, degraded, unhealthy or unknown, as of now."""
-        self._mind_fork()
+        self._notice()
         return self._registry.overall()
 
     def state(self, name: str) -> CheckState:
         """The state of one check, as of its last record. Raises UnknownCheckError."""
-        self._mind_fork()
+        self._notice()
         return self._registry.state(name)
 
     def snapshot(self) -> dict[str, Any]:
-        """All that is known, of one instant, as plain data that JSON carries: the document of `/status`."""
+        """All that is known, of one instant, as plain data that JSON carries: the document of `/status`.
+
+        What has not changed is shared with the snapshot before: copy it (copy.deepcopy) before you change it.
+        """
+        life = self._notice()
+        figures = self._figures()
+        if life is not None:
+            life.poller.look(figures)
+        return {"schema": 1, "service": self._service(life), **self._registry.snapshot(), "self": figures}
+
+    def explain(self, name: str) -> dict[str, Any]:
+        """All of one check: the document of `/status?check=NAME`. Raises UnknownCheckError.
+
+        Beside what `snapshot()` says of it there is `explain`: expected and actual, the progress to a change, since
+        when, the next run, what it would take to change the status; and all of it in sentences.
+        """
+        life = self._notice()
+        check, state, view = self._registry.look_up(name)
+        entry = self._entries.get(name)
+        due = None
+        if life is not None and life.poller.watch is not None:
+            due = life.scheduler.next_run(entry) if entry is not None else max(life.started, life.poller.watch.next)
+        now = self._clock.time(), self._clock.monotonic()
+        told = explained(check, state, *now, due)
+        return {"schema": 1, "service": self._service(life), "check": name, **view, "explain": told}
+
+    def _notice(self) -> _Life | None:
+        """Before anything is read: that we are a child, or that nobody could look for long."""
         self._mind_fork()
         life = self._life
-        service = {
+        if life is not None:
+            life.scheduler.notice()
+            life.poller.look()
+        return life
+
+    def _service(self, life: _Life | None) -> View:
+        return {
             "name": self.name,
             "version": __version__,
             "pid": os.getpid(),
             "uptime_s": round(self._clock.monotonic() - life.started, 3) if life else 0.0,
             "started_at": stamp(life.started_at) if life else None,
         }
-        return {"schema": 1, "service": service, **self._registry.snapshot(), "self": _figures(life)}
+
+    def _figures(self) -> View:
+        """How the monitor itself is doing: the document's `self`."""
+        life = self._life
+        figures: View = {**dict.fromkeys(FIGURES, 0), "lag_s": 0.0, "suspended_s": 0.0}
+        figures["late"] = self._registry.late
+        figures["lost"] = "" if self._canary is None or life is None else self._canary.lost
+        figures["state_file"] = None if self._store is None else self._store.figures()
+        if life is None:
+            return figures
+        figures.update(life.scheduler.figures())
+        if life.poller.watch is not None:
+            figures["clock_jumps"] = life.poller.watch.clock_jumps
+        if life.notifier is not None:
+            figures.update(dropped=life.notifier.dropped, callback_errors=life.notifier.errors)
+        return figures
 
     def get_detailed_stats(self) -> dict[str, Any]:
         """The same as `snapshot()`: what a HealthCheckServer asks its subject for."""
@@ -331,6 +437,8 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
+        if self._canary is not None:
+            self._canary.after_fork()
         self._entries_lock = threading.RLock()
         lives = [*self._past, *([self._life] if self._life else [])]
         self._life, self._past = None, []
@@ -344,25 +452,21 @@ class Monitor:
             self.after_fork()
 
 
-def _figures(life: _Life | None) -> dict[str, Any]:
-    """How the monitor itself is doing: the document's `self`."""
-    if life is None:
-        return {**dict.fromkeys(FIGURES, 0), "lag_s": 0.0}
-    told = life.notifier
-    calls = {"dropped": told.dropped if told else 0, "callback_errors": told.errors if told else 0}
-    return {**life.scheduler.figures(), **calls}
-
-
-def _start_threads(scheduler: Scheduler, notifier: Notifier | None) -> list[str]:
+def _start_threads(*parts: Scheduler | Notifier | Store | None) -> list[str]:
     """Where the system gives no thread the host goes on: what is not polled is unknown. What was wrong, for the log."""
     problems = []
-    for part in (scheduler, notifier):
+    for part in parts:
         try:
             if part is not None:
                 part.start()
         except RuntimeError as error:
             problems.append(f"no thread for its {type(part).__name__.lower()}: {error}")
     return problems
+
+
+def _refuse_own(name: str, verb: str) -> None:
+    if name == OWN:
+        raise UnknownCheckError(f"{OWN!r} is the monitor's check of itself; it cannot be {verb}")
 
 
 def _nothing(monitor: Monitor) -> None:

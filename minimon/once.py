@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
+from .books import GRACE
 from .checks import Check
 from .clock import Clock, SystemClock
 from .model import Outcome, Result
 from .poller import stuck_result
 from .pool import Pool, deadline_in
 from .probes import Openers, observe, prepare
-from .scheduler import GRACE
 
 MOST = 32
 """Checks that are polled at the same time."""

@@ -3,47 +3,60 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from .books import GRACE, NEVER, Entry, Gap, Outlook, Run
 from .checks import Check, Probe
 from .clock import Clock
-from .evaluate import undecided
+from .evaluate import RETRY, lost_result, retry_after
 from .log import logger
-from .model import Change, CheckState, Outcome, Result
+from .model import Change, CheckState, Outcome, Result, result_view, stamp
 from .notify import Notifier
 from .probes import Prepared, observe
-from .registry import Registry, stamp
-from .scheduler import GRACE, Outlook, Run
-from .timetable import FALLBACK, draw
+from .registry import Registry
+from .timetable import FALLBACK, draw, lasting
+from .watch import Watch
+
+if TYPE_CHECKING:  # imported when they are asked for
+    from .canary import Canary
+    from .store import Store
 
 _log = logger("poller")
 _polls = logger("polls")
 
 CONTENT = ("text:", "contains:", "json:", "callback:")
 """How the detail of an unmet condition begins that looks at the content."""
-RETRY = 2.0
-"""Seconds until the next run of a check that is undecided, if its own interval is not shorter."""
 
 
 class Work:
     """What a run needs: the check, and the check made ready."""
 
-    __slots__ = ("check", "draws_first", "interval", "prepared")
+    __slots__ = ("check", "draws_first", "fails", "interval", "prepared")
 
     def __init__(self, check: Check, prepared: Prepared) -> None:
         self.check = check
         self.prepared = prepared
         self.draws_first = False  # whether the next run only draws the interval to wait for
+        self.fails = False  # whether the latest result was a failure
         self.interval = FALLBACK if callable(check.every) else check.every  # as it was drawn last
 
 
 class Poller:
     """What a Scheduler runs. It keeps nothing itself: states are the registry's."""
 
-    def __init__(self, clock: Clock, registry: Registry, notifier: Notifier | None) -> None:
-        self._clock = clock
-        self._registry = registry
-        self._notifier = notifier
+    def __init__(
+        self,
+        clock: Clock,
+        registry: Registry,
+        notifier: Notifier | None,
+        *,
+        canary: Canary | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self._clock, self._registry, self._notifier = clock, registry, notifier
+        self._canary, self._store = canary, store
+        self.watch: Watch | None = None
 
     def execute(self, run: Run) -> Outlook:
         """Poll, draw the next interval, and record, if the run still counts by then."""
@@ -56,19 +69,32 @@ class Poller:
             result = result._replace(outcome=Outcome.FAIL, reason="exception", detail=problem)
         if not run.claim():
             return Outlook(interval, timed_out=run.stuck)
+        if run.slept:  # nobody knows whether it was the target: it is asked again
+            return Outlook(interval, min(interval, RETRY))
         work.interval = interval
-        state = self._record(work, result)
-        retry = None
-        if state is not None and undecided(state) and not problem:
-            retry = work.check.retry_interval or min(interval, RETRY)
+        state = self._record(work, *self._ours(run, work, result))
+        retry = None if state is None or problem else retry_after(work.check, state, interval)
         return Outlook(interval, retry, result.reason == "timeout")
+
+    def _ours(self, run: Run, work: Work, result: Result) -> tuple[Result, float | None]:
+        """The result; one that is unknown, and since when, if we have no network."""
+        turned, work.fails = not work.fails, result.outcome is Outcome.FAIL
+        if self._canary is None or not work.fails or result.started is None:
+            return result, None
+        run.extend(self._canary.takes)
+        loss = self._canary.judge(work.check, result.started, work.interval, turned)
+        if loss is None:
+            return result, None
+        for name in loss.victims:
+            self._tell_all(self._registry.lose(name, loss.detail, loss.since))
+        return lost_result(result, loss.detail), loss.since
 
     def _draw_first(self, run: Run, work: Work) -> Outlook:
         """The first round of a check that waits for one interval, which its function has yet to say."""
         interval, problem = draw(work.check.every)
         if run.claim():
             work.draws_first, work.interval = False, interval
-            self._registry.await_first(work.check.name, self._clock.monotonic() + interval + run.entry.timeout + GRACE)
+            self._registry.await_first(work.check.name, interval + run.entry.timeout + GRACE)
             if problem:
                 self._record(work, Result(work.check.name, Outcome.FAIL, "exception", problem, self._clock.time()))
         return Outlook(interval)
@@ -77,29 +103,67 @@ class Poller:
         """Record that a run is stuck; returns what tells of it, for a worker to call, since it calls the host."""
         work: Work = run.entry.work
         after = work.check.timeout + GRACE
-        result = stuck_result(work.check, self._clock.time() - after, after)
-        change = self._fold(work, result)
+        result = stuck_result(work.check, self._clock.time() - after, after)._replace(started=run.started)
+        work.fails = result.outcome is Outcome.FAIL
+        change = self._fold(work, result, None)
         return lambda: self._tell(work.check, result, change)
 
-    def _record(self, work: Work, result: Result) -> CheckState | None:
-        change = self._fold(work, result)
+    def grow_old(self, entry: Entry) -> Callable[[], None] | None:
+        """Record that no result came in time; as above."""
+        change = self._registry.expire(entry.work.check)
+        if change is None:
+            return None
+        self._notify(change)
+        return lambda: self._tell(change.check, change.result, change)
+
+    def slept(self, gap: Gap) -> None:
+        """Nobody could look for so long: no result has grown old in it, and it is not covered."""
+        self._registry.absent(gap.start, gap.end)
+        self._registry.tell("", "suspended", f"for {gap.end - gap.start:.3f} s")
+
+    def look(self, figures: Mapping[str, Any] | None = None) -> None:
+        """Record what the monitor sees of itself, when that is due. Any thread."""
+        result = None if self.watch is None else self.watch.look(figures)
+        if result is not None and self.watch is not None:
+            self._tell_all(self._registry.record(self.watch.check, result, NEVER))
+
+    def _record(self, work: Work, result: Result, lost_since: float | None = None) -> CheckState | None:
+        change = self._fold(work, result, lost_since)
         self._tell(work.check, result, change)
+        if self.watch is not None:
+            jump = self.watch.clock_was_set(result)
+            if jump:
+                self._registry.tell("", "clock", jump)
+        self.look()
         return change.after if change else None
 
-    def _fold(self, work: Work, result: Result) -> Change | None:
+    def _fold(self, work: Work, result: Result, lost_since: float | None) -> Change | None:
         """Into the registry, and on to the notifier. Calls nothing of the host's."""
-        expires = self._clock.monotonic() + 2 * work.interval + work.check.timeout
-        change = self._registry.record(work.check, result, expires)
-        if change is not None and self._notifier is not None and change.after.status is not change.before.status:
-            self._notifier.put(change)
+        lasts = lasting(work.interval, work.check.timeout)
+        change = self._registry.record(work.check, result, lasts, result_view(result), lost_since)
+        if change is not None:
+            self._notify(change)
         return change
+
+    def _notify(self, change: Change) -> None:
+        if self._notifier is not None and change.news:
+            self._notifier.put(change)
+        if self._store is not None:
+            self._store.touch(change.news)
 
     def _tell(self, check: Check, result: Result, change: Change | None) -> None:
         """To the log."""
         if _polls.tells(logging.DEBUG):
             _polls.debug("%s", poll_line(check, result), extra={"result": result})
-        if change is not None and change.after.status is not change.before.status:
+        if change is not None and change.news:
             _log.log(*_told(change))
+
+    def _tell_all(self, change: Change | None) -> None:
+        """What was not a poll, to whom it may concern."""
+        if change is not None:
+            self._notify(change)
+            if change.news:
+                _log.log(*_told(change))
 
 
 def stuck_result(check: Check, when: float, after: float) -> Result:

@@ -26,7 +26,8 @@ DOCUMENT = {
     "service.uptime_s": "since start()",
     "service.started_at": "when start() was called, null while stopped",
     "overall": "healthy, degraded, unhealthy or unknown: the word of /health",
-    "counts": "how many checks there are of each status, and how many are paused",
+    "counts": "how many checks there are of each status, and how many are paused; `minimon` is one of them",
+    "groups": "the word for each group that has a name, as `overall` is for all",
     "checks.NAME.status": "unknown, up, degraded or down; unknown too when no run finished in time",
     "checks.NAME.paused": "whether it is left out for now",
     "checks.NAME.critical": "whether its failure makes the whole unhealthy",
@@ -34,14 +35,51 @@ DOCUMENT = {
     "checks.NAME.tags": "as given",
     "checks.NAME.since": "when the status changed last",
     "checks.NAME.explanation": "why it is not up, or what is on the way to change it",
+    "checks.NAME.flapping": "whether it changed 4 times in 10 minutes, and is silent until it did not for 10 minutes",
     "checks.NAME.streak": "the latest outcome, and how many times in a row it was seen",
     "checks.NAME.counts": "runs by outcome: pass, warn, fail, unknown",
     "checks.NAME.reasons": "runs that did not pass, by reason: see `help errors`",
     "checks.NAME.last": "the latest run: outcome, reason, detail, at, elapsed_s, status_code; null before the first",
     "checks.NAME.recent": "the latest runs, oldest first; failures are kept longer than passes",
-    "events": "the latest changes, starts and stops, oldest first: at, check, kind, before, after, detail",
+    "checks.NAME.uptime": "by window (1h, 24h, 7d, 30d, 90d): see below",
+    "checks.NAME.mttr_s": "mean time to recovery: down_s of 90 days by incidents; null without an incident",
+    "checks.NAME.mtbf_s": "mean time between failures: seconds up in 90 days by incidents; null without an incident",
+    "checks.NAME.latency": "by window (1h of 12 slots of 5 minutes, 24h of 24 hours): see below",
+    "events": "the latest, oldest first: at, check, kind, before, after, detail; the kinds are below",
 }
 """What `/status` and `snapshot()` say, key by key; those of `self` are in `monitor.FIGURES`."""
+
+UPTIME = {
+    "ratio": "of the time covered, that was up or degraded; null when nothing was covered",
+    "coverage": "of the window, what is known: not what was unknown or paused, or without a running monitor",
+    "from": "where the window begins; 7d at a full hour, 30d and 90d at midnight UTC",
+    "down_s": "seconds down, each time from the first of the failures that decided it to the first pass again",
+    "incidents": "times of being down",
+    "success_ratio": "of the runs that passed, warned or failed, those that did not fail",
+}
+"""What is told of a window of uptime. All values of a check are as of its latest record."""
+
+LATENCY = {
+    "p50, p90, p95, p99": "percentiles in seconds (nearest rank) of the runs that passed or warned; null of none",
+    "max": "the longest",
+    "n": "how many there were",
+    "method": "exact, or of buckets: within 2.5%",
+    "failures": "the same of the runs that failed; null of none",
+}
+"""What is told of a window of latency."""
+
+EXPLAINED = {
+    "expected": "what has to hold, and how soon",
+    "actual": "what the latest run has seen",
+    "progress": "how far it is on the way to a change, such as 2 of 3 failures",
+    "since, since_s": "since when, and for how long, the status is what it is",
+    "turned": "when the first run in a row was started that was of this kind",
+    "next_run, next_run_s": "when it is polled next; null for never",
+    "to_change": "the ways to another status: outcome, runs in a row, status",
+    "text": "all of it in sentences",
+    "target": "the address without secrets, or the callable's name",
+}
+"""What `/status?check=NAME` and `explain(name)` say under `explain`."""
 
 EMBEDDED = """\
 from minimon import Check, HealthCheckServer, Monitor
@@ -90,7 +128,7 @@ with Monitor([Check("db", probe, every=10, initial_delay=0, fall=1)], clock=cloc
 GIVEN = ("Change", "CheckState", "Result", "Response", "Fault")
 """What a host is given, or makes in a Probe, and what is in it."""
 
-BESIDES = ("probe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe")
+BESIDES = ("probe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe", "play")
 """What a host may use beside the two objects."""
 
 
@@ -309,9 +347,18 @@ def _http(page: Page) -> None:
 
 def _metrics(page: Page) -> None:
     from .monitor import FIGURES
+    from .registry import EVENT_KINDS
 
     page.title("What /status, snapshot() and get_detailed_stats() say:")
     page.rows({**DOCUMENT, **{f"self.{key}": meaning for key, meaning in FIGURES.items()}}.items())
+    for title, table in (
+        ("A window of uptime:", UPTIME),
+        ("A window of latency:", LATENCY),
+        ("/status?check=NAME and explain(name) say the same of one check, and under `explain`:", EXPLAINED),
+        ("Kinds of events:", EVENT_KINDS),
+    ):
+        page.title(title)
+        page.rows(table.items())
     page.prose("Instants are ISO 8601 in UTC with Z, spans are seconds and end in _s.")
 
 

@@ -1,59 +1,37 @@
-"""The lock-guarded owner of all states: record what was seen, and hand it out as plain data."""
+"""The lock-guarded owner of all histories: record what was seen, and hand it out as plain data."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
-from collections import deque
-from collections.abc import Iterable
-from datetime import datetime, timezone
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .checks import Check
+from .checks import OWN, Check
 from .clock import Clock
 from .errors import ConfigError, UnknownCheckError, did_you_mean
-from .evaluate import Standing, advance, aggregate, gone_stale
-from .model import Change, CheckState, Result, Status
+from .evaluate import CALM, FLAPS, Standing, aggregate, by_group, gone_stale, lost_result
+from .history import History
+from .model import Change, CheckState, Outcome, Result, Status, View, result_view, stamp
+from .saved import dump, load
+from .views import Glimpse, check_view, glimpse
 
-RECENT = 16
-"""Results kept of each check."""
-FAILURES = 8
-"""Failures kept of each check, apart, so that successes cannot push them out."""
 EVENTS = 50
 """Events kept, of all checks."""
+ABSENCES = 64
+"""Absences of the monitor kept at most, for the checks that were not run since."""
+BATCH = 100
+"""Checks whose history is looked into within one hold of the lock, at most."""
 
 STATUSES = tuple(Status)
 _make = tuple.__new__  # see evaluate: a third of the cost of calling the class
 
 
-class _Entry:
-    """All that is kept of one check."""
-
-    __slots__ = ("check", "expires", "failures", "recent", "state")
-
-    def __init__(self, check: Check, state: CheckState, expires: float) -> None:
-        self.check = check
-        self.state = state
-        self.expires = expires  # monotonic: what was seen counts until then, or the first run is awaited
-        self.recent: list[Result] = []  # lists, for a deque takes half a KiB even when empty
-        self.failures: list[Result] = []
-
-    def keep(self, result: Result) -> None:
-        """Put a result into the rings; phases and detail are kept on failures only, and on the last result."""
-        if result.reason and not result.ok:
-            _push(self.failures, result, FAILURES)
-        elif result.phases is not None or result.detail:
-            result = result._replace(phases=None, detail="")
-        _push(self.recent, result, RECENT)
-
-
-def _push(ring: list[Result], result: Result, most: int) -> None:
-    if len(ring) == most:
-        del ring[0]
-    ring.append(result)
-
-
 class Event(NamedTuple):
-    """Something to tell of: kind is change, add, remove, pause, resume, start or stop."""
+    """Something to tell of: EVENT_KINDS lists the kinds."""
 
     at: float
     check: str
@@ -63,80 +41,176 @@ class Event(NamedTuple):
     detail: str = ""
 
 
+EVENT_KINDS = {
+    "change": "a check has another status",
+    "flapping": f"it has changed {FLAPS} times in {CALM:.0f} s: it is silent until it did not for as long",
+    "calm": "it did not change for so long, and is heard again",
+    "add": "a check was added while the monitor ran",
+    "remove": "it was removed",
+    "pause": "it is left out for now",
+    "resume": "it is polled again",
+    "start": "the monitor was started",
+    "stop": "it was stopped",
+    "suspended": "the process or the machine stood still: that time counts as not covered",
+    "clock": "somebody has set the wall clock",
+    "lost": "the monitor itself has no network, as the canaries say: what fails is unknown",
+    "found": "it has a network again",
+    "restored": "what was known before the process ended was read from the state file",
+}
+"""The kinds of events, each with its meaning."""
+
+
 class Registry:
-    """The latest state of every check, and the events. The only owner of them; any thread may call any method."""
+    """The latest history of every check, and the events. The only owner of them; any thread may call any method."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        # Guards _entries and _events. A leaf: held for dict work and the pure fold only.
+        self._clock, self._monotonic = clock, clock.monotonic
+        # Guards all below. A leaf: held for dict work and the pure fold only.
         self._lock = threading.RLock()
-        self._entries: dict[str, _Entry] = {}
+        self._histories: dict[str, History] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS)
+        self._ahead = clock.time() - clock.monotonic()  # of the timeline, before the monotonic clock; never less
+        self._slept = 0.0  # seconds in which nobody could look: no result grows old in them
+        self._absences: list[float] = []  # when the monitor began to be absent, on the timeline
+        self._absent_at = -math.inf  # the latest of these
+        self.late = 0
 
-    def add(self, check: Check, expires: float) -> None:
-        """Keep a state for this check. Raises ConfigError when the name is taken."""
-        now = self._clock.time()
+    def add(self, check: Check, lasts: float) -> None:
+        """Keep a history for this check, of which the first result is awaited for so many seconds.
+
+        Raises ConfigError when the name is taken.
+        """
+        now, mono = self._clock.time(), self._clock.monotonic()
         with self._lock:
-            if check.name in self._entries:
-                raise ConfigError(f"check {check.name!r}: there is one of this name already; names must differ")
-            self._entries[check.name] = _Entry(check, CheckState(check.name, since=now), expires)
+            if check.name in self._histories:
+                said = "this name is the monitor's own" if check.own else "there is one of this name already"
+                raise ConfigError(f"check {check.name!r}: {said}; names must differ")
+            expires = mono - self._slept + lasts
+            self._histories[check.name] = History(check, now, mono + self._ahead, expires)
 
     def remove(self, name: str) -> Check:
         """Forget this check; the Check that it was. Raises UnknownCheckError."""
         with self._lock:
-            entry = self._find(name)
-            del self._entries[name]
-        return entry.check
+            history = self._find(name)
+            del self._histories[name]
+        return history.check
 
     def state(self, name: str) -> CheckState:
         """The state of this check, as of now. Raises UnknownCheckError."""
         with self._lock:
-            return self._now_of(self._find(name))
+            return self._as_of_now(self._find(name), self._clock.monotonic())
 
-    def record(self, check: Check, result: Result, expires: float) -> Change | None:
-        """Fold one result in; it counts until `expires` (monotonic). None when the check is gone meanwhile.
+    def record(
+        self, check: Check, result: Result, lasts: float, view: View | None = None, lost_since: float | None = None
+    ) -> Change | None:
+        """Fold one result in; it counts for `lasts` seconds. None when the check is gone, or a newer one came before.
 
-        The caller reacts to the change, outside the lock.
+        `view` is its result_view(), if that was made already; `lost_since`: see History.record. The caller reacts to
+        the change, outside the lock.
         """
+        if view is None:
+            view = result_view(result)
+        mono = self._monotonic()
         with self._lock:
-            entry = self._entries.get(check.name)
-            if entry is None or entry.check is not check:
+            history = self._histories.get(check.name)
+            if history is None or history.check is not check:
                 return None
-            before = self._now_of(entry)
-            if before is not entry.state:
-                self._tell_change(before.since, entry.state, before)
-            after = entry.state = advance(check, before, result)
-            entry.expires = expires
-            entry.keep(result)
-            if after.status is not before.status:
-                self._tell_change(result.when, before, after)
-        return _make(Change, (check.name, check, before, after, result))
+            awake = mono - self._slept
+            if awake > history.expires or history.seen <= self._absent_at:
+                self._catch_up(history, mono)
+            states = history.record(result, view, mono + self._ahead, self._ahead, lost_since)
+            if states is None:
+                self.late += 1
+                return None
+            history.expires = awake + lasts
+            before, after = states
+            change: Change = _make(Change, (check.name, check, before, after, result))
+            if before.status is not after.status or before.flapping:
+                self._tell_change(result.when, change)
+        return change
 
-    def _tell_change(self, at: float, before: CheckState, after: CheckState) -> None:
-        detail = after.explanation or (after.last.detail if after.last else "")
-        self._events.append(Event(at, after.name, "change", before.status.value, after.status.value, detail))
+    def _catch_up(self, history: History, mono: float) -> None:
+        """What has happened to a check while nobody looked at it: it was not covered, or it grew old."""
+        if history.seen <= self._absent_at:
+            history.unseen(self._absences[bisect_left(self._absences, history.seen)])
+        if mono - self._slept > history.expires:
+            self._expire(history, mono)
 
-    def _now_of(self, entry: _Entry) -> CheckState:
+    def _expire(self, history: History, mono: float) -> Change | None:
+        over = mono - self._slept - history.expires
+        state = history.state
+        if over <= 0 or state.last is None or state.status is Status.UNKNOWN:
+            return None
+        when = self._clock.time() - over
+        before, after = history.expire(mono - over + self._ahead, when)
+        result = Result(state.name, Outcome.UNKNOWN, "stale", after.explanation, when)
+        change = Change(state.name, history.check, before, after, result)
+        self._tell_change(when, change)
+        return change
+
+    def expire(self, check: Check) -> Change | None:
+        """Find that no result came in time; None when that is not so, or known already."""
+        mono = self._clock.monotonic()
+        with self._lock:
+            history = self._histories.get(check.name)
+            return self._expire(history, mono) if history is not None and history.check is check else None
+
+    def lose(self, name: str, detail: str, since: float) -> Change | None:
+        """Take back what failures since then (monotonic) have decided: they were the monitor's own."""
+        mono = self._monotonic()
+        with self._lock:
+            history = self._histories.get(name)
+            last = None if history is None else history.state.last
+            if history is None or last is None or last.outcome is not Outcome.FAIL or (last.started or 0.0) < since:
+                return None
+            result = lost_result(last, detail)
+            states = history.record(result, result_view(result), mono + self._ahead, self._ahead, since)
+            if states is None:
+                return None
+            change = Change(name, history.check, *states, result)
+            self._tell_change(self._clock.time(), change)
+        return change
+
+    def _tell_change(self, at: float, change: Change) -> None:
+        before, after = change.before, change.after
+        if before.flapping is after.flapping and not change.news:
+            return
+        kind, detail = "change", after.explanation or (after.last.detail if after.last else "")
+        if after.flapping is not before.flapping:
+            kind = "flapping" if after.flapping else "calm"
+            detail = EVENT_KINDS[kind]
+        self._events.append(Event(at, after.name, kind, before.status._value_, after.status._value_, detail))
+
+    def _as_of_now(self, history: History, mono: float) -> CheckState:
         """The state as of now: what was not refreshed in time is unknown, since its time was over."""
-        state, over = entry.state, self._clock.monotonic() - entry.expires
+        state, over = history.state, mono - self._slept - history.expires
         if over <= 0 or state.last is None or state.status is Status.UNKNOWN:
             return state
         return gone_stale(state, self._clock.time() - over)
 
-    def await_first(self, name: str, expires: float) -> None:
-        """The first result of this check is awaited until `expires` (monotonic); of no effect after one came."""
+    def await_first(self, name: str, lasts: float) -> None:
+        """The first result of this check is awaited for so many seconds; of no effect after one came."""
+        mono = self._clock.monotonic()
         with self._lock:
-            entry = self._entries.get(name)
-            if entry is not None and entry.state.last is None:
-                entry.expires = expires
+            history = self._histories.get(name)
+            if history is not None and history.state.last is None:
+                history.expires = mono - self._slept + lasts
 
     def pause(self, name: str, paused: bool) -> bool:
         """Mark the check paused or not; True when that is new. Raises UnknownCheckError."""
+        mono = self._clock.monotonic()
         with self._lock:
-            entry = self._find(name)
-            new = entry.state.paused is not paused
-            entry.state = entry.state._replace(paused=paused)
-        return new
+            return self._find(name).pause(paused, mono + self._ahead)
+
+    def absent(self, since: float, until: float | None = None) -> None:
+        """Nobody could look from then on (monotonic): that time is not covered.
+
+        With `until` it is over, and nothing has grown old in it.
+        """
+        with self._lock:
+            self._absences = [*self._absences, since + self._ahead][-ABSENCES:]
+            self._absent_at = self._absences[-1]
+            self._slept += 0.0 if until is None else until - since
 
     def tell(self, check: str, kind: str, detail: str = "") -> None:
         """Add an event."""
@@ -146,100 +220,126 @@ class Registry:
 
     def overall(self) -> str:
         """healthy, degraded, unhealthy or unknown, as of now."""
-        now = self._clock.monotonic()
         with self._lock:
-            standings = [_standing(entry, now) for entry in self._entries.values()]
-        return aggregate(standings)
+            standings = self._standings(self._clock.monotonic() - self._slept)
+        return aggregate(set(standings))
+
+    def _standings(self, now: float) -> list[Standing]:
+        return [each.standing if now <= each.expires else _expired(each) for each in self._histories.values()]
 
     def snapshot(self) -> dict[str, Any]:
-        """overall, counts, checks and events of this instant, as plain data."""
-        now = self._clock.monotonic()
+        """overall, counts, groups, checks and events of this instant, as plain data.
+
+        What did not change is shared with the snapshot before: copy it before you change it. Of many checks that are
+        looked at for the first time, each is of an instant of its own.
+        """
+        when, mono = self._clock.time(), self._clock.monotonic()
         with self._lock:
-            rows = [
-                (e.check, self._now_of(e), _standing(e, now), tuple(e.recent), tuple(e.failures))
-                for e in self._entries.values()
-            ]
+            now = mono - self._slept
+            histories, standings = list(self._histories.values()), self._standings(now)
+            views = [history.view for history in histories]
+            changed = [number for number, view in enumerate(views) if view is None]
+            glimpses = [glimpse(histories[number]) for number in changed[:BATCH]]
+            stale = {each.check.name: self._as_of_now(each, mono) for each in histories if now > each.expires}
             events = tuple(self._events)
+        for number, seen in itertools.zip_longest(changed, glimpses):
+            history = histories[number]
+            views[number], standing = self._look(history, seen, when - mono - self._ahead)
+            if history.check.name not in stale:
+                standings[number] = standing
+        counted = Counter(standings)
+        checks = {each.check.name: view.copy() for each, view in zip(histories, views) if view is not None}
+        if OWN in checks:
+            checks[OWN] = checks.pop(OWN)  # after those of the host
+        for name, state in stale.items():
+            checks[name].update(status=state.status._value_, since=stamp(state.since), explanation=state.explanation)
         return {
-            "overall": aggregate(standing for _, _, standing, _, _ in rows),
-            "counts": _count(standing for _, _, standing, _, _ in rows),
-            "checks": {row[0].name: _check_view(*row) for row in rows},
+            "overall": aggregate(counted),
+            "counts": _count(counted),
+            "groups": by_group(counted),
+            "checks": checks,
             "events": [{**event._asdict(), "at": stamp(event.at)} for event in events],
         }
+
+    def look_up(self, name: str) -> tuple[Check, CheckState, View]:
+        """One check, its state and its view, as of now. Raises UnknownCheckError."""
+        when, mono = self._clock.time(), self._monotonic()
+        with self._lock:
+            history = self._find(name)
+            state, seen = self._as_of_now(history, mono), glimpse(history)
+        view = check_view(seen, when - mono - self._ahead)
+        view.update(status=state.status._value_, since=stamp(state.since), explanation=state.explanation)
+        return seen.check, state, view
+
+    def _look(self, history: History, seen: Glimpse | None, ahead: float) -> tuple[View, Standing]:
+        """A view, which is kept for the next snapshot unless something has happened meanwhile."""
+        if seen is None:
+            with self._lock:
+                seen = glimpse(history)
+        view = check_view(seen, ahead)
+        with self._lock:
+            if history.state is seen.state:
+                history.view = view
+        return view, seen.standing
+
+    def dump(self) -> Iterator[tuple[str, View]]:
+        """Everything of every check, one after another, each as of an instant of its own: for the state file."""
+        for name in list(self._histories):
+            with self._lock:
+                history = self._histories.get(name)
+                plain = None if history is None else dump(history, self._monotonic() - self._slept)
+            if plain is not None:
+                yield name, plain
+
+    @property
+    def timeline(self) -> float:
+        """Now, on the timeline of the histories."""
+        return self._monotonic() + self._ahead
+
+    def has(self, name: str) -> bool:
+        """True when there is such a check."""
+        return name in self._histories
+
+    def go_on(self, timeline: float) -> None:
+        """Have the timeline go on from there, if it is behind: the wall clock was ahead, and history stays."""
+        with self._lock:
+            self._ahead = max(self._ahead, timeline - self._monotonic())
+
+    def restore(self, name: str, plain: View, off: float) -> None:
+        """Take up what was saved of a check `off` seconds ago. Raises for what is no history, or for another target.
+
+        What is still fresh by then counts on; the time without a monitor is not covered.
+        """
+        mono = self._monotonic()
+        with self._lock:
+            empty = self._find(name)
+            left = math.inf if plain["left"] is None else float(plain["left"]) - off
+            history = load(empty.check, plain, mono - self._slept + left)
+            history.unseen(history.seen)
+            if left <= 0 and history.state.status is not Status.UNKNOWN:
+                history.expire(history.seen, self._clock.time() + left)
+            if empty.state.paused:
+                history.pause(True, mono + self._ahead)
+            self._histories[name] = history
 
     def after_fork(self) -> None:
         """In the child: a fresh lock; what was known stays, and goes stale."""
         self._lock = threading.RLock()
 
-    def _find(self, name: str) -> _Entry:
+    def _find(self, name: str) -> History:
         try:
-            return self._entries[name]
+            return self._histories[name]
         except KeyError:
-            hint = did_you_mean(name, self._entries) if self._entries else "there is none yet"
+            hint = did_you_mean(name, self._histories) if self._histories else "there is none yet"
             raise UnknownCheckError(f"no check is named {name!r:.80}; {hint}") from None
 
 
-def _standing(entry: _Entry, now: float) -> Standing:
-    state = entry.state
-    expired = now > entry.expires
-    status = Status.UNKNOWN if expired else state.status
-    return Standing(status, entry.check.critical, state.paused, awaited=state.last is None and not expired)
+def _expired(history: History) -> Standing:
+    return history.standing._replace(status=Status.UNKNOWN, awaited=False)
 
 
-def _count(standings: Iterable[Standing]) -> dict[str, int]:
-    counts = {**{status.value: 0 for status in STATUSES}, "paused": 0}
-    for standing in standings:
-        counts["paused" if standing.paused else standing.status.value] += 1
+def _count(standings: Counter[Standing]) -> dict[str, int]:
+    counts = {**{status._value_: 0 for status in STATUSES}, "paused": 0}
+    for standing, number in standings.items():
+        counts["paused" if standing.paused else standing.status._value_] += number
     return counts
-
-
-def _check_view(
-    check: Check,
-    state: CheckState,
-    standing: Standing,
-    recent: tuple[Result, ...],
-    failures: tuple[Result, ...],
-) -> dict[str, Any]:
-    return {
-        "status": standing.status.value,
-        "paused": state.paused,
-        "critical": check.critical,
-        "group": check.group,
-        "tags": dict(check.tags),
-        "since": stamp(state.since),
-        "explanation": state.explanation,
-        "streak": {"outcome": state.streak.outcome.value, "n": state.streak.n},
-        "counts": dict(zip(("pass", "warn", "fail", "unknown"), state.counts)),
-        "reasons": dict(state.reasons),
-        "last": result_view(state.last),
-        "recent": [result_view(result) for result in _kept(recent, failures)],
-    }
-
-
-def _kept(recent: tuple[Result, ...], failures: tuple[Result, ...]) -> list[Result]:
-    """The recent results, oldest first, before them the failures that have left the ring already."""
-    in_ring = set(map(id, recent))
-    return [failure for failure in failures if id(failure) not in in_ring] + list(recent)
-
-
-def result_view(result: Result | None) -> dict[str, Any] | None:
-    """A result as `/status` has it; None for none."""
-    if result is None:
-        return None
-    return {
-        "outcome": result.outcome.value,
-        "reason": result.reason,
-        "detail": result.detail,
-        "at": stamp(result.when),
-        "elapsed_s": round(result.elapsed, 6),
-        "status_code": result.status_code,
-    }
-
-
-def stamp(seconds: float) -> str:
-    """An instant as ISO 8601 in UTC with milliseconds: 2026-11-21T08:30:00.123Z. Seconds since the epoch."""
-    try:
-        text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError, OSError):  # a wall clock set to nonsense must not break a page
-        return "0001-01-01T00:00:00.000Z"
-    return text[:-6] + "Z"

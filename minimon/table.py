@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from .conditions import short
-from .model import Change, Result
-from .registry import result_view, stamp
+from .model import Change, Result, result_view, span, stamp
 from .serve.exposition import to_json
 
 Snapshot = Mapping[str, Any]
@@ -134,15 +133,6 @@ def _cut(text: str, width: int) -> str:
     return text
 
 
-def span(seconds: float) -> str:
-    """Seconds in the largest unit that they fill, rounded down."""
-    whole = int(max(0.0, seconds))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if whole >= size:
-            return f"{whole // size} {unit}"
-    return f"{whole} s"
-
-
 def epoch(instant: str) -> float:
     """What `registry.stamp` made, as seconds since the epoch."""
     return datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp()
@@ -163,7 +153,7 @@ def result_line(result: Result, name: str, width: int, output: Output) -> str:
 
 def result_json(result: Result, name: str) -> str:
     """One result for machines, as `/status` has it."""
-    seen = {"check": name, **(result_view(result) or {})}
+    seen = {"check": name, **result_view(result)}
     return to_json(seen).decode("ascii")
 
 

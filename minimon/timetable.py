@@ -96,6 +96,11 @@ def first_due(name: str, now: float, interval: float, checks: int) -> float:
     return now + share * min(interval, checks / FIRST_RUNS)
 
 
+def lasting(interval: float, timeout: float) -> float:
+    """Seconds for which a result counts: after two rounds without one, it tells nothing of now."""
+    return 2 * interval + timeout
+
+
 def draw(every: Interval) -> tuple[float, str]:
     """Seconds until the next round, and what was wrong with the function that should say so ("" if nothing)."""
     if not callable(every):

@@ -16,17 +16,21 @@ from support import ROOT, python
 PACKAGE = ROOT / "minimon"
 
 ORDER = """
-errors model clock fork log conditions checks timetable evaluate pool registry
+errors model clock fork log conditions checks timetable
+evaluate uptime latency history saved views explain pool registry
 probes.call probes.tcp probes.opener probes.http probes
-scheduler notify poller
+books scheduler notify canary store watch poller
 serve serve.exposition serve.framing serve.routing serve.health serve.handler serve.connection serve.httpd serve.server
 monitor
-testing.clock testing.script testing.talk testing.behaviours testing.rogue testing
+testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing
 config reference table once cli __main__
 """.split()
 """The rooms from top to bottom: the way of a poll, then its readers, then who owns them all."""
 
-PURE = "model conditions checks timetable evaluate serve.exposition serve.framing serve.routing".split()
+PURE = """
+model conditions checks timetable evaluate uptime latency history saved views explain books
+serve.exposition serve.framing serve.routing
+""".split()
 IMPURE = "threading time socket http urllib.request subprocess sqlite3 os logging random".split()
 """What no pure room may import: time, randomness and bytes come in as arguments."""
 

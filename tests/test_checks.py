@@ -682,7 +682,7 @@ def test_a_spec_is_observed_like_its_check() -> None:
         told = observe_spec(pickle.loads(pickle.dumps({**check.spec(), "attempt": 7})))
         direct = observe(prepare(check.spec()), SystemClock()).plain()
         sent = [request.headers["X-Sent"] for request in server.requests]
-    changing = {"when": 0, "elapsed": 0}
+    changing = {"when": 0, "elapsed": 0, "started": 0}
     assert ({**direct, **changing, "attempt": 7}, ["yes", "yes"]) == ({**told, **changing}, sent)
 
 

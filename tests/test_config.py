@@ -72,7 +72,7 @@ def test_the_sections_become_objects(write: Write) -> None:
 def test_the_monitor_knows_the_checks(write: Write) -> None:
     """The checks that are handed out are those of the monitor, and nothing runs yet."""
     made = built(write("c.json", one()))
-    assert (list(made.monitor.snapshot()["checks"]), made.monitor.running) == (["search"], False)
+    assert (list(made.monitor.snapshot()["checks"]), made.monitor.running) == (["search", "minimon"], False)
 
 
 def test_a_file_that_names_only_checks_says_nothing_of_the_server(write: Write) -> None:

@@ -11,8 +11,9 @@ import pytest
 from support import wait_until
 
 from minimon.checks import Check, Resource
+from minimon.evaluate import RETRY
 from minimon.model import Change, Fault, Outcome, Response, Result
-from minimon.poller import RETRY, Poller, Work, poll_line
+from minimon.poller import Poller, Work, poll_line
 from minimon.pool import deadline_in
 from minimon.probes import prepare
 from minimon.registry import Registry
@@ -46,7 +47,7 @@ class Polled:
         self.check = Check("a", target, **options)
         self.registry.add(self.check, INF)
         self.entry = Entry("a", self.check.timeout, Work(self.check, prepare(self.check.spec())))
-        self.scheduler = Scheduler(self.clock, self.poller.execute, self.poller.give_up)
+        self.scheduler = Scheduler(self.clock, self.poller)
 
     def run(self) -> Run:
         """A run that has not begun."""
@@ -55,6 +56,14 @@ class Polled:
     def poll(self) -> Outlook:
         """One poll."""
         return self.poller.execute(self.run())
+
+    def polls(self, number: int) -> list[Outlook]:
+        """So many, a moment apart: two equal results of one instant would be one that came twice."""
+        outlooks = []
+        for _ in range(number):
+            outlooks.append(self.poll())
+            self.clock.advance(0.001)
+        return outlooks
 
     @property
     def last(self) -> Result:
@@ -86,7 +95,7 @@ def test_a_pass_is_recorded() -> None:
     """With its instant by the wall clock, and the check's interval for the next one."""
     polled = Polled(every=7.0)
     assert Outlook(7.0, None, False) == polled.poll()
-    assert ("up", Result("a", Outcome.PASS, when=1_700_000_000.0)) == (polled.status, polled.last)
+    assert ("up", Result("a", Outcome.PASS, when=1_700_000_000.0, started=100.0)) == (polled.status, polled.last)
 
 
 def test_elapsed_is_monotonic() -> None:
@@ -138,7 +147,7 @@ def test_while_undecided_it_is_retried() -> None:
     """First failures, failures of what is up and passes of what is down: after 2 s; once decided no more."""
     script = [BROKEN, BROKEN, BROKEN, BROKEN, OK, OK, OK, BROKEN]
     polled = Polled(ScriptedProbe(script), fall=3, rise=2)
-    retries = [polled.poll().retry for _ in script]
+    retries = [outlook.retry for outlook in polled.polls(len(script))]
     assert [RETRY, RETRY, None, None, RETRY, None, None, RETRY] == retries
 
 
@@ -230,9 +239,8 @@ def test_a_drawn_interval_counts_for_staleness() -> None:
     """The one that was drawn last."""
     draws = iter((10.0, 100.0))
     polled = Polled(every=lambda: next(draws), timeout=5.0)
-    polled.poll()
-    polled.poll()
-    polled.clock.advance(205.0)
+    polled.polls(2)
+    polled.clock.advance(204.999)
     fresh = polled.status
     polled.clock.advance(0.01)
     assert ("up", "unknown") == (fresh, polled.status)
@@ -324,8 +332,7 @@ def test_the_host_is_told_of_a_different_status_only() -> None:
     """unknown to up, up to down, down to up: three changes of eight polls."""
     script = [OK, OK, BROKEN, OK, BROKEN, BROKEN, OK, OK]
     polled = Polled(ScriptedProbe(script), fall=2, rise=2)
-    for _ in script:
-        polled.poll()
+    polled.polls(len(script))
     seen = [(change.before.status, change.after.status) for change in polled.told.changes]
     assert [("unknown", "up"), ("up", "down"), ("down", "up")] == seen
 

@@ -11,8 +11,9 @@ import pytest
 
 from minimon.checks import Check
 from minimon.errors import ConfigError, UnknownCheckError
-from minimon.model import Outcome, Result, Status
-from minimon.registry import EVENTS, FAILURES, RECENT, Registry, stamp
+from minimon.history import FAILURES, RECENT
+from minimon.model import Outcome, Result, Status, stamp
+from minimon.registry import EVENTS, Registry
 from minimon.testing import FakeClock
 
 INF = float("inf")
@@ -43,7 +44,9 @@ class Fixed:
         """Record results, one second apart."""
         for outcome in outcomes:
             self.clock.advance(1.0)
-            self.registry.record(self.check, result(outcome, self.clock.time(), **fields), expires)
+            self.registry.record(
+                self.check, result(outcome, self.clock.time(), **fields), expires - self.clock.monotonic()
+            )
 
     def view(self) -> dict[str, Any]:
         """The check's part of the snapshot."""
@@ -332,7 +335,7 @@ def test_a_check_that_waits_for_its_first_run_does_not_degrade() -> None:
     """A non-critical one is unknown, but the sum counts it only after its first deadline."""
     fixed = Fixed()
     fixed.record(PASS)
-    fixed.registry.add(Check("b", "tcp://127.0.0.1:1"), fixed.clock.monotonic() + 5.0)
+    fixed.registry.add(Check("b", "tcp://127.0.0.1:1"), 5.0)
     before = fixed.registry.overall()
     fixed.clock.advance(5.1)
     assert ("healthy", "degraded") == (before, fixed.registry.overall())
@@ -388,12 +391,23 @@ def test_a_snapshot_is_of_one_instant() -> None:
 
 
 def test_a_reader_cannot_change_the_states() -> None:
-    """A snapshot belongs to who asked for it."""
+    """A snapshot belongs to who asked for it, down to the keys of a check; what is below is shared until the next
+    record, and no state."""
     fixed = Fixed(tags={"a": "b"})
     fixed.record(PASS)
-    fixed.view()["tags"]["a"] = "c"
+    view = fixed.view()
+    view.update(status="down", recent=[])
+    del view["last"]
     fixed.registry.snapshot()["checks"].clear()
-    assert {"a": "b"} == fixed.view()["tags"]
+    fixed.view()["tags"]["a"] = "c"
+    again = fixed.view()
+    fixed.record(PASS)
+    assert ("up", 1, "pass", {"a": "b"}) == (
+        again["status"],
+        len(again["recent"]),
+        again["last"]["outcome"],
+        fixed.view()["tags"],
+    )
 
 
 def test_after_a_fork_what_was_known_stays() -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from support import our_threads, wait_until
 
+from minimon.books import GRACE, LAGS, Entry, Gap, Outlook, Run
 from minimon.clock import SystemClock
 from minimon.pool import MOST_STUCK, deadline_in
-from minimon.scheduler import GRACE, LAGS, PATIENCE, Entry, Outlook, Run, Scheduler
+from minimon.scheduler import PATIENCE, Scheduler
 from minimon.testing import FakeClock
 
 INF = math.inf
@@ -42,6 +43,15 @@ class SteppedClock(FakeClock):
             return until is not None and (until == instant or abs(until - instant) < 1e-6)
 
         return wait_until(sleeps) and self.waiting()
+
+
+def let_pass(clock: SteppedClock, seconds: float) -> None:
+    """Let time pass as it does, from one instant that the thread sleeps until to the next: an advance beyond it looks
+    as if the machine had been asleep."""
+    end = clock.monotonic() + seconds
+    while (left := end - clock.monotonic()) > 1e-9:
+        assert wait_until(lambda: clock.until is not None and clock.until > clock.monotonic() and clock.waiting())
+        clock.advance(min(left, (clock.until or INF) - clock.monotonic()))
 
 
 Task = Callable[[Run], Outlook]
@@ -82,6 +92,24 @@ class Held:
             self.leave.release()
 
 
+class Nobody:
+    """An owner to whom nothing matters."""
+
+    def execute(self, run: Run) -> Outlook:
+        """Done at once."""
+        return Outlook(1.0)
+
+    def give_up(self, run: Run) -> Callable[[], None]:
+        """Nothing to tell."""
+        return lambda: None
+
+    def grow_old(self, entry: Entry) -> None:
+        """Nothing to tell."""
+
+    def slept(self, gap: Gap) -> None:
+        """Nothing to tell."""
+
+
 class Stage:
     """A scheduler on a SteppedClock. What it runs is an entry's `work`; all it does is noted."""
 
@@ -89,8 +117,10 @@ class Stage:
         self.clock = SteppedClock(start)
         self.runs: list[tuple[str, float]] = []
         self.given_up: list[tuple[str, float]] = []
+        self.old: list[tuple[str, float]] = []
+        self.gaps: list[Gap] = []
         self.entries: list[Entry] = []
-        self.scheduler = Scheduler(self.clock, self.execute, self.give_up, least, most, lock)
+        self.scheduler = Scheduler(self.clock, self, least, most, lock)
         self.scheduler.start()
 
     def execute(self, run: Run) -> Outlook:
@@ -103,6 +133,14 @@ class Stage:
         """The scheduler's thread has given up on a run; what is returned tells the host."""
         self.given_up.append((run.entry.name, self.clock.monotonic()))
         return lambda: None
+
+    def grow_old(self, entry: Entry) -> None:
+        """No result came in time."""
+        self.old.append((entry.name, self.clock.monotonic()))
+
+    def slept(self, gap: Gap) -> None:
+        """Nobody could look."""
+        self.gaps.append(gap)
 
     def arm(self, name: str, work: Task, due: float = 0.0, timeout: float = TIMEOUT) -> Entry:
         """Put an entry down."""
@@ -388,7 +426,7 @@ def test_other_checks_go_on_beside_a_stuck_one(stage: MakeStage) -> None:
     assert stuck.is_in()
     on.pass_time(TIMEOUT + GRACE)
     on.arm("b", every(10.0), due=6.0)
-    on.pass_time(6.0, 16.0)
+    let_pass(on.clock, 10.5)
     assert wait_until(lambda: on.runs[1:] == [("b", 6.0), ("b", 16.0)])
 
 
@@ -425,8 +463,8 @@ def test_a_stuck_check_is_not_run_before_it_ends(stage: MakeStage) -> None:
     on.arm("a", stuck)
     assert stuck.is_in()
     on.pass_time(5.5)
-    assert wait_until(lambda: len(on.given_up) == 1) and on.clock.sleeps_until(INF)
-    on.clock.advance(95.0)
+    assert wait_until(lambda: len(on.given_up) == 1)
+    let_pass(on.clock, 95.0)
     before = len(on.runs)
     stuck.let_go()
     on.pass_time(110.0)
@@ -761,22 +799,25 @@ def test_the_figures_tell_how_it_is_doing(stage: MakeStage) -> None:
     on.pass_time(1.0)
     assert slow.is_in() and wait_until(lambda: on.figure("queue") == 1)
     on.clock.advance(2.0)
-    expected = {"workers": 1, "busy": 1, "stuck": 0, "queue": 1, "lag_s": 2.0, "missed": 0}
+    expected = {"workers": 1, "busy": 1, "stuck": 0, "queue": 1, "lag_s": 2.0, "missed": 0, "suspended_s": 0.0}
     assert expected == on.scheduler.figures()
 
 
 def test_the_lag_is_that_of_the_latest_runs(stage: MakeStage) -> None:
     """A late start stays in sight after it has ended, and goes when 256 others were in time."""
-    on = stage(1, 1)
+    on, slow = stage(1, 1), Held(1000.0)
+    on.arm("slow", slow, due=0.5, timeout=100.0)
     on.arm("a", every(1000.0), due=1.0)
-    on.clock.sleeps_until(1.0)
-    on.clock.advance(4.5)
-    assert on.ran(1)
+    on.pass_time(0.5)
+    assert slow.is_in()
+    let_pass(on.clock, 4.0)
+    slow.let_go()
+    assert on.ran(2)
     late = on.figure("lag_s")
     for number in range(LAGS):
         on.arm(str(number), every(1000.0), due=5.0)
     on.pass_time(5.0)
-    assert on.ran(LAGS + 1) and (3.5, 0.0) == (late, on.figure("lag_s"))
+    assert on.ran(LAGS + 2) and (3.5, 0.0) == (late, on.figure("lag_s"))
 
 
 # Life
@@ -784,7 +825,7 @@ def test_the_lag_is_that_of_the_latest_runs(stage: MakeStage) -> None:
 
 def test_stop_before_start_is_fine() -> None:
     """Nothing to end is ended, twice as well."""
-    scheduler = Scheduler(FakeClock(), every(1.0), lambda run: None)
+    scheduler = Scheduler(FakeClock(), Nobody())
     assert [True, True] == [scheduler.stop(deadline_in(0.0)) for _ in range(2)]
 
 
@@ -843,15 +884,17 @@ def test_giving_up_may_stop_its_scheduler() -> None:
     """The scheduler's thread does not wait for itself."""
     clock, leave, told = SteppedClock(), threading.Event(), threading.Event()
 
-    def hang(run: Run) -> Outlook:
-        leave.wait(20.0)
-        return Outlook(1.0)
+    class Hanging(Nobody):
+        def execute(self, run: Run) -> Outlook:
+            leave.wait(20.0)
+            return Outlook(1.0)
 
-    def give_up(run: Run) -> None:
-        run.scheduler.stop(deadline_in(0.0))
-        told.set()
+        def give_up(self, run: Run) -> Callable[[], None]:
+            run.scheduler.stop(deadline_in(0.0))
+            told.set()
+            return super().give_up(run)
 
-    scheduler = Scheduler(clock, hang, give_up)
+    scheduler = Scheduler(clock, Hanging())
     scheduler.start()
     scheduler.arm(Entry("a", 1.0, None), 0.0)
     assert clock.sleeps_until(1.5)
@@ -863,12 +906,20 @@ def test_giving_up_may_stop_its_scheduler() -> None:
 
 def test_after_a_fork_nothing_is_due_or_runs() -> None:
     """The child's loop has ended before it began, and its figures are those of a beginning."""
-    scheduler = Scheduler(FakeClock(), every(1.0), lambda run: None)
+    scheduler = Scheduler(FakeClock(), Nobody())
     scheduler.arm(Entry("a", 1.0, None), 0.0)
     scheduler._lock.acquire()
     scheduler.after_fork()
     scheduler.work()
-    assert {"workers": 0, "busy": 0, "stuck": 0, "queue": 0, "lag_s": 0, "missed": 0} == scheduler.figures()
+    assert {
+        "workers": 0,
+        "busy": 0,
+        "stuck": 0,
+        "queue": 0,
+        "lag_s": 0,
+        "missed": 0,
+        "suspended_s": 0,
+    } == scheduler.figures()
 
 
 # The system's clock

@@ -11,7 +11,8 @@ import pytest
 
 from minimon import Change, Check, CheckState, Outcome, Result, Status
 from minimon.clock import SystemClock
-from minimon.registry import Registry, stamp
+from minimon.model import stamp
+from minimon.registry import Registry
 from minimon.table import (
     ChangeLines,
     LiveTable,

@@ -82,12 +82,12 @@ def observe(prepared: Prepared, clock: Clock) -> Result:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
         verdict = Verdict(Outcome.FAIL, "exception", described(error))
-    elapsed = clock.monotonic() - start
+    elapsed = round(clock.monotonic() - start, 6)
     if elapsed > prepared.timeout and verdict.outcome is not Outcome.FAIL:
         verdict = Verdict(Outcome.FAIL, "timeout", f"ended after {elapsed:.2f} s, timeout {prepared.timeout:g} s")
     seen = (None, None) if response is None else (response.phases, response.status_code)
     detail = short(verdict.detail, 300) if verdict.detail else ""
-    return Result(prepared.name, verdict.outcome, verdict.reason, detail, when, elapsed, *seen)
+    return Result(prepared.name, verdict.outcome, verdict.reason, detail, when, elapsed, *seen, start)
 
 
 def described(error: BaseException) -> str:

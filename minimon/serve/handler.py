@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..log import logger
 from .exposition import to_json
 from .framing import has_body
-from .routing import Reply, health, refusal, route, status
+from .routing import Reply, checks_named, health, one, problem, refusal, route, status
 
 if TYPE_CHECKING:
     from .httpd import Httpd
@@ -56,8 +56,13 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
         reply = refusal(self.command, self.path)
         if reply is None:
             question = self.server.question
+            names = checks_named(self.path) if question.explains else []
             if route(self.path) == "/health":
                 reply = health(question.words())
+            elif len(names) > 1:
+                reply = problem(400, "check is given more than once; ask for one at a time")
+            elif names:
+                reply = one(question.explanation(names[0]))
             else:
                 reply = status(question.documents(), question.words() if question.several else [])
         self.reply(reply)

@@ -8,10 +8,11 @@ waits longer than a second for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from ..conditions import quoted
-from ..errors import ConfigError
+from ..errors import ConfigError, UnknownCheckError
 from ..log import logger
 from ..pool import Pool
 from .exposition import plain
@@ -93,6 +94,7 @@ class _Asked:
         self._subject = subject
         self._has_snapshot = _has(subject, "snapshot")
         self.at_once = self._has_snapshot and _has(subject, "overall")
+        self.explains = self.at_once and _has(subject, "explain")
         self._is_plain = _has(subject, "is_healthy") and _has(subject, "get_detailed_stats")
         if isinstance(subject, type) or not (self._has_snapshot or self._is_plain):
             raise ConfigError(f"server: {quoted(subject, 60)} has no is_healthy() and get_detailed_stats() to ask")
@@ -107,6 +109,13 @@ class _Asked:
         if hasattr(healthy, "__await__"):
             raise TypeError("is_healthy() returned a coroutine; give one that runs it to its end")
         return "healthy" if healthy else "unhealthy"
+
+    def explanation(self, name: str) -> Said:
+        """What is known of one check, of a subject that `explains`."""
+        try:
+            return Said(value=self._subject.explain(name))
+        except UnknownCheckError as error:
+            return Said("missing", str(error))
 
     def document(self) -> Any:
         """The document of `/status`, plain enough for JSON."""
@@ -143,6 +152,17 @@ class Question:
     def documents(self) -> list[Said]:
         """The document of each subject. Raises Pending."""
         return self._ask("document")
+
+    @property
+    def explains(self) -> bool:
+        """True when a subject can tell of one check."""
+        return any(subject.explains for subject in self._asker.subjects)
+
+    def explanation(self, name: str) -> Said:
+        """What the first subject says that has a check of this name."""
+        said = [_at_once(partial(each.explanation, name)) for each in self._asker.subjects if each.explains]
+        found = [one.value if isinstance(one.value, Said) else one for one in said]
+        return next((one for one in found if one.error != "missing"), found[0])
 
     def _ask(self, method: str) -> list[Said]:
         said = [self._ask_one(subject, method) for subject in self._asker.subjects]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from .exposition import to_json
 
 CODES = {"healthy": 200, "degraded": 200, "unhealthy": 503, "unknown": 503, "error": 500}
 """The status code of `/health` by its word."""
 
-ROUTES = {"/health": "one word: 200 when healthy or degraded, else 503", "/status": "all that is known, as JSON"}
+ROUTES = {
+    "/health": "one word: 200 when healthy or degraded, else 503",
+    "/status": "all that is known, as JSON",
+    "/status?check=NAME": "all of one check, and why it is what it is; 404 when there is none of this name",
+}
 """The paths, each with its meaning."""
+PATHS = frozenset(route.partition("?")[0] for route in ROUTES)
 
 METHODS = ("GET", "HEAD")
 ALLOW = "GET, HEAD, OPTIONS"
@@ -29,7 +35,7 @@ class Said(NamedTuple):
     """What a subject answered to one question."""
 
     error: str = ""
-    """"" for none, else error (it raised) or unknown (not in time, or there is no subject)."""
+    """"" for none, else error (it raised), unknown (not in time, or there is no subject) or missing (no such check)."""
     value: Any = None
 
 
@@ -38,7 +44,13 @@ def route(target: str) -> str | None:
     path = target.partition("?")[0]
     if len(path) > 1 and path.endswith("/"):
         path = path[:-1]
-    return path if path in ROUTES else None
+    return path if path in PATHS else None
+
+
+def checks_named(target: str) -> list[str]:
+    """The names that the query of a request target asks for with `check=`, percent-decoded once as UTF-8."""
+    query = target.partition("?")[2]
+    return [value for key, value in parse_qsl(query, keep_blank_values=True) if key == "check"]
 
 
 def refusal(method: str, target: str) -> Reply | None:
@@ -79,3 +91,12 @@ def status(said: list[Said], words: list[Said]) -> Reply:
         return Reply(200, to_json(said[0].value))
     document: Mapping[str, Any] = {"schema": 1, "overall": worst(words), "subjects": [one.value for one in said]}
     return Reply(200, to_json(document))
+
+
+def one(said: Said) -> Reply:
+    """The answer of `/status?check=NAME`."""
+    if said.error == "missing":
+        return problem(404, str(said.value))
+    if said.error:
+        return Reply(CODES[said.error], to_json({"status": said.error}))
+    return Reply(200, to_json(said.value))

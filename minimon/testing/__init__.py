@@ -2,8 +2,9 @@
 
 from .behaviours import BEHAVIOURS
 from .clock import FakeClock
+from .play import play
 from .rogue import RogueServer
 from .script import ScriptedProbe
 from .talk import Request
 
-__all__ = ["BEHAVIOURS", "FakeClock", "Request", "RogueServer", "ScriptedProbe"]
+__all__ = ["BEHAVIOURS", "FakeClock", "Request", "RogueServer", "ScriptedProbe", "play"]

@@ -38,6 +38,9 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Move both clocks on and wake the threads whose wait is over. Raises ConfigError if negative or NaN.
 
+        A Monitor that is made to wake up more than a second too late takes it that the machine was asleep: it counts
+        that time as not covered, and nothing as grown old. To let time pass, go from one wake-up to the next.
+
         The caller must not hold a condition that a thread waits on here, unless its lock is an RLock.
         """
         if not 0 <= seconds < math.inf:

@@ -1,0 +1,85 @@
+"""Why a check is what it is, and what it would take to change that. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .checks import Check, Probe
+from .conditions import quoted
+from .evaluate import progress, prospects
+from .model import CheckState, Outcome, Status, View, span, stamp
+
+WORDS = {Outcome.PASS: "pass", Outcome.WARN: "warning", Outcome.FAIL: "failure"}
+
+
+def explained(check: Check, state: CheckState, when: float, now: float, due: float | None) -> View:
+    """The state of a check in words. `when` is now by the wall clock, `now` and `due` by the monotonic one."""
+    ways = list(prospects(check, state))
+    seconds = None if due is None else due - now
+    told: View = {
+        "target": check.shown,
+        "expected": expected(check),
+        "actual": actual(state),
+        "progress": progress(check, state),
+        "since": stamp(state.since),
+        "since_s": round(max(0.0, when - state.since), 3),
+        "turned": None if state.turned is None else stamp(when - (now - state.turned)),
+        "next_run": None if seconds is None else stamp(when + seconds),
+        "next_run_s": None if seconds is None else round(seconds, 3),
+        "to_change": [{"outcome": way.outcome.value, "runs": way.runs, "status": way.status.value} for way in ways],
+    }
+    return {**told, "text": "\n".join(_sentences(check, state, told))}
+
+
+def expected(check: Check) -> str:
+    """What has to hold, and how soon."""
+    target = check.target
+    if check.own:
+        return (
+            "runs that start within 2 s of their time and end, nothing dropped, a network, a state file that is saved"
+        )
+    if check.expect is not None:
+        what = quoted(check.expect, 300)
+    elif isinstance(target, str):
+        what = "a connection" if target[:4].lower() == "tcp:" else "status_code 2xx"
+    else:
+        what = "an answer without an error" if isinstance(target, Probe) else "None or a true value"
+    warns = "" if check.warn_if is None else f"; a warning if {quoted(check.warn_if, 300)}"
+    return f"{what}, within {check.timeout:g} s{warns}"
+
+
+def actual(state: CheckState) -> str:
+    """What the latest run has seen."""
+    last = state.last
+    if last is None:
+        return "not run yet"
+    code = "" if last.status_code is None else f", status_code {last.status_code}"
+    if last.outcome is Outcome.PASS:
+        return f"passed in {last.elapsed:.3f} s{code}"
+    return f"{last.reason}: {last.detail}" if last.detail else last.reason
+
+
+def _sentences(check: Check, state: CheckState, told: View) -> Iterator[str]:
+    flapping = ", flapping" if state.flapping else ""
+    paused = " (paused)" if state.paused else ""
+    yield f"{check.name} is {state.status}{paused}{flapping}, since {told['since']} ({span(told['since_s'])})"
+    yield f"target: {check.shown}"
+    yield f"expected: {told['expected']}"
+    yield f"actual: {told['actual']}"
+    if state.status is Status.UNKNOWN and state.explanation and state.explanation not in told["actual"]:
+        yield f"because: {state.explanation}"
+    if told["progress"]:
+        yield f"so far: {told['progress']}, the first at {told['turned']}"
+    for way in told["to_change"]:
+        word = WORDS[Outcome(way["outcome"])]
+        more = "more " if told["progress"] and state.streak.outcome == way["outcome"] else ""
+        plural = "" if way["runs"] == 1 else ("es" if word == "pass" else "s") + " in a row"
+        yield f"{way['runs']} {more}{word}{plural}: {way['status']}"
+    if state.paused:
+        yield f"next run: none, until resume({check.name!r})"
+    elif told["next_run_s"] is None:
+        yield "next run: none, the monitor does not run"
+    elif told["next_run_s"] > 0:
+        yield f"next run: in {told['next_run_s']:.1f} s, at {told['next_run']}"
+    else:
+        yield "next run: now"

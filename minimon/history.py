@@ -1,0 +1,165 @@
+"""All that is kept of one check: its state, its latest results, its statistics. Pure: the time is an argument.
+
+`now` is an instant of the timeline of `statistics`; `ahead` is how far that is ahead of the monotonic clock, by
+which results tell when they were started.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .checks import Check
+from .evaluate import CALM, FLAPS, Standing, advance, gone_stale, is_late, take_back
+from .latency import Latency
+from .model import CheckState, Outcome, Result, Status, View
+from .uptime import DOWN, NONE, UP, Uptime
+
+FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+FAILED = ("fail", "unknown")
+KINDS = {Status.UP: UP, Status.DEGRADED: UP, Status.DOWN: DOWN, Status.UNKNOWN: NONE}
+"""What a status means for the uptime."""
+RECENT = 16
+"""Results kept of each check."""
+FAILURES = 8
+"""Failures kept of each check, apart, so that successes cannot push them out."""
+
+
+class History:
+    """What is known of one check. One owner at a time."""
+
+    __slots__ = (
+        *("check", "expires", "failures", "latency", "recent", "seen", "standing", "state", "uptime", "view"),
+        *("_ends", "_failing", "_flaps", "_noted", "_told"),
+    )
+
+    def __init__(self, check: Check, since: float, now: float, expires: float) -> None:
+        self.check = check
+        self.state = CheckState(check.name, since=since)
+        self.expires = expires  # what was seen counts until then, or the first run is awaited
+        self.seen = now  # when it was looked at last
+        self.recent: list[View] = []  # lists, for a deque takes half a KiB even when empty
+        self.failures: list[View] = []  # those that have left `recent`
+        self.uptime, self.latency = Uptime(now), Latency(now)
+        self.standing = self.stands(Status.UNKNOWN, awaited=True)  # until it expires
+        self.view: dict[str, Any] | None = None  # what was shown, as long as it holds
+        self._ends = 0.0  # when a slot of the statistics ends
+        self._failing = 0  # how many failures are in `recent`
+        self._flaps: tuple[float, ...] = ()  # when the status has changed, the latest few times
+        self._noted: Status | None = None  # the status after the last of them
+        self._told = Status.UNKNOWN  # the status that was told before it was flapping
+
+    def record(
+        self, result: Result, view: View, now: float, ahead: float, lost_since: float | None = None
+    ) -> tuple[CheckState, CheckState] | None:
+        """Fold one result in; the states before and after. None for one that comes too late.
+
+        `view` is what is shown of the result, and ours from now on. With `lost_since` (monotonic) failures from then on
+        were the monitor's own: what they decided is taken back.
+        """
+        before, uptime, recent = self.state, self.uptime, self.recent
+        last = before.last
+        if last is not None and is_late(last, result):
+            return None
+        own = before if lost_since is None else take_back(before, lost_since)
+        after = advance(self.check, own, result)
+        outcome, status, turned = result.outcome, after.status, own.turned if own is not before else after.turned
+        if status is not before.status or last is None or after.flapping:
+            self.standing = self.stands(status)
+            before, after = self._mind_flapping(before, after, result, now)
+        kind = UP if status is Status.UP else KINDS[status]
+        if kind != uptime.kind:
+            uptime.turn(kind, now if turned is None else turned + ahead)
+        if now >= self._ends:
+            open_since = turned if turned is not None and (outcome is FAIL) != (kind == DOWN) else None
+            self._settle(now, now if open_since is None else open_since + ahead)
+        if outcome is FAIL:
+            self.latency.failed.add(result.elapsed)
+        elif outcome is not UNKNOWN:
+            self.latency.answered.add(result.elapsed)
+        self.state, self.seen, self.view = after, now, None
+        recent.append(view)
+        if result.reason:
+            self._keep(view)
+        if len(recent) > RECENT:
+            old = recent.pop(0)
+            if old["reason"]:
+                self._let_go(old)
+        return before, after
+
+    def _settle(self, now: float, settled: float) -> None:
+        """Go on to the slot of now. While a change may still be decided, all from its first run on is left open."""
+        if now >= self.latency.moves:
+            self.latency.move(now)
+        if settled >= self.uptime.settles:
+            self.uptime.settle(settled, self.state.answered, self.state.counts.fail)
+        self._ends = min(self.latency.moves, self.uptime.settles)
+
+    def _keep(self, view: View) -> None:
+        """Detail is kept of failures only, and of the last result."""
+        if view["outcome"] not in FAILED:
+            view["detail"] = ""
+            return
+        self._failing += 1
+        if self.failures and len(self.failures) + self._failing > FAILURES:
+            del self.failures[0]
+
+    def _let_go(self, old: View) -> None:
+        """Failures are kept longer."""
+        if old["outcome"] in FAILED:
+            self._failing -= 1
+            if len(self.failures) + self._failing < FAILURES:
+                self.failures.append(old)
+
+    def _mind_flapping(
+        self, before: CheckState, after: CheckState, result: Result, now: float
+    ) -> tuple[CheckState, CheckState]:
+        """Count a change of the target's, begin to be silent after so many, and end that after a calm time."""
+        calm = before.flapping and now - self._flaps[-1] >= CALM
+        if calm:
+            after, self._flaps = after._replace(flapping=False), ()
+        if after.status is not self._noted and result.reason != "lost":
+            if self._noted is not None:
+                self._flaps = (*self._flaps, now)[-FLAPS:]
+            self._noted = after.status
+        if calm:
+            before = before._replace(status=self._told)
+        elif not after.flapping and len(self._flaps) == FLAPS and now - self._flaps[0] <= CALM:
+            after, self._told = after._replace(flapping=True), after.status
+        return before, after
+
+    def stands(self, status: Status, *, awaited: bool = False) -> Standing:
+        """What the aggregate has to know of it; not whether it has expired."""
+        check = self.check
+        return Standing(status, check.critical, self.state.paused, awaited, check.group, check.own)
+
+    def expire(self, at: float, when: float) -> tuple[CheckState, CheckState]:
+        """No run finished in time: unknown from then on (`when` by the wall clock); the states before and after."""
+        before = self.state
+        self.state, self.view = gone_stale(before, when), None
+        self.standing = self.stands(self.state.status)
+        self.uptime.turn(NONE, at)
+        return before, self.state
+
+    def resume(self) -> None:
+        """Take up what was saved of it."""
+        self._failing = sum(seen["outcome"] in FAILED for seen in self.recent)
+        self._noted = None if self.state.decided is Status.UNKNOWN else self.state.decided
+        self.standing = self.stands(self.state.status)
+
+    def unseen(self, since: float) -> None:
+        """Nobody has looked since then: the time is not covered, and no failure before it has lasted through it."""
+        self.uptime.turn(NONE, since)
+        self.state = self.state._replace(turned=None)
+
+    def pause(self, paused: bool, now: float) -> bool:
+        """Leave it out from now on, or no more; True when that is new."""
+        new = self.state.paused is not paused
+        if new:
+            self.unseen(now)
+            self.state, self.view = self.state._replace(paused=paused), None
+            self.standing = self.stands(self.state.status, awaited=self.standing.awaited)
+        return new
+
+    def latest(self, *outcomes: str) -> list[float]:
+        """The seconds of the latest runs that ended so, oldest first."""
+        return [seen["elapsed_s"] for seen in (*self.failures, *self.recent) if seen["outcome"] in outcomes]

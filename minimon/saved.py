@@ -1,0 +1,115 @@
+"""A history as plain data that outlives the process, and back. Pure; whatever was written, nothing odd comes in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .checks import Check
+from .conditions import short
+from .history import FAILURES, RECENT, History
+from .latency import Latency
+from .model import REASONS, CheckState, Counts, Outcome, Result, Status, Streak, View, result_view
+from .uptime import Uptime
+
+
+def dump(history: History, awake: float) -> View:
+    """All of a history. `awake` is the time by which it expires."""
+    state = history.state
+    return {
+        "target": history.check.shown,
+        "left": None if math.isinf(history.expires) else history.expires - awake,
+        "seen": history.seen,
+        "state": {
+            "status": state.status._value_,
+            "since": state.since,
+            "streak": list(state.streak),
+            "counts": list(state.counts),
+            "reasons": dict(state.reasons),
+            "last": None if state.last is None else state.last._replace(started=None).plain(),
+            "explanation": state.explanation,
+            "decided": state.decided._value_,
+            "passes": state.passes,
+        },
+        "recent": list(history.recent),
+        "failures": list(history.failures),
+        "uptime": history.uptime.dump(),
+        "latency": history.latency.dump(),
+    }
+
+
+def load(check: Check, plain: Any, expires: float) -> History:
+    """The history that `dump` described. Raises ValueError, or what wrong types raise; also for another target's."""
+    if plain["target"] != check.shown:
+        raise ValueError("another target's")
+    seen = _number(plain["seen"])
+    history = History(check, 0.0, seen, expires)
+    history.state = _state(check.name, plain["state"])
+    history.recent = [_result(each) for each in plain["recent"]][-RECENT:]
+    history.failures = [_result(each) for each in plain["failures"]][-FAILURES:]
+    history.uptime, history.latency = Uptime.load(plain["uptime"], seen), Latency.load(plain["latency"], seen)
+    history.resume()
+    return history
+
+
+def _state(name: str, plain: Any) -> CheckState:
+    outcome, n = plain["streak"]
+    last = plain["last"]
+    return CheckState(
+        name,
+        Status(plain["status"]),
+        _number(plain["since"]),
+        Streak(Outcome(outcome), _count(n)),
+        Counts(*map(_count, plain["counts"])),
+        tuple((_word(reason), _count(n)) for reason, n in plain["reasons"].items()),
+        None if last is None else _last(name, last),
+        explanation=_text(plain["explanation"]),
+        decided=Status(plain["decided"]),
+        passes=_count(plain["passes"]),
+    )
+
+
+def _last(name: str, plain: Any) -> Result:
+    result = Result.of({**plain, "name": name, "phases": None, "started": None})
+    view = _result(result_view(result))
+    return result._replace(reason=view["reason"], detail=view["detail"])
+
+
+def _result(plain: Any) -> View:
+    """A result as it is shown, which has to be one."""
+    code, reason = plain["status_code"], plain["reason"]
+    result = Result(
+        "",
+        Outcome(plain["outcome"]),
+        _word(reason) if reason else "",
+        _text(plain["detail"]),
+        0.0,
+        _number(plain["elapsed_s"]),
+        None,
+        None if code is None else _count(code),
+    )
+    return {**result_view(result), "at": _text(plain["at"])}
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not 0.0 <= value < math.inf:
+        raise ValueError(f"{value!r:.40} is no number of seconds")
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r:.40} is no count")
+    return value
+
+
+def _word(value: Any) -> str:
+    if value not in REASONS:
+        raise ValueError(f"{value!r:.40} is no reason")
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.40} is no text")
+    return short(value, 400)

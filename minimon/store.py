@@ -1,0 +1,292 @@
+"""The state file: what is known of all checks outlives the process. Written by a thread of its own, whole or not.
+
+The file is JSON, replaced by a rename: at any moment it is the one before or the one after. It is written within a
+second of a change, else every ten seconds while there are polls; if writing takes long, less often. Nothing that is
+wrong with it stops anything: what is wrong is told in `self.state_file`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from .clock import Clock
+from .conditions import short
+from .errors import ConfigError
+from .log import logger
+from .model import View, parse_json, stamp
+from .pool import join_until
+from .registry import Registry
+
+_log = logger("store")
+
+FORMAT = 1
+"""The form of the file. One of a higher number is left alone."""
+KEY = "minimon_state"
+"""The first key of a file of ours; its value is the form."""
+SOON, SELDOM = 1.0, 10.0
+"""Seconds between two writes at least, after a change and without one."""
+SHARE = 0.02
+"""Of a processor, that writing may take."""
+QUIET = 30.0
+"""Seconds for which a file must be left alone by others before it is ours."""
+LARGEST = 1 << 29
+"""Bytes that are read at most."""
+MOST = 10_000
+"""Histories that are kept for checks that are not there (yet)."""
+OLDEST = 90 * 86400.0
+"""Seconds after which a history is of no use: the longest window is over."""
+LEFTOVER = 3600.0
+"""Seconds after which a file that nobody has finished writing is removed."""
+
+
+class _LeftAloneError(Exception):
+    """The file is not ours to write."""
+
+
+class Store:
+    """Owns the state file of one Monitor, and the thread `minimon-store` while that runs. Any thread.
+
+    Raises ConfigError for what is no path.
+    """
+
+    def __init__(self, path: Any, name: str, clock: Clock, registry: Registry) -> None:
+        try:
+            given = os.fsdecode(path)
+            self._path = os.path.realpath(given)
+        except (TypeError, ValueError) as error:  # ValueError: a NUL in it
+            raise ConfigError(f"monitor: state_file must be a path, got {path!r:.60}") from error
+        if not given or os.path.isdir(self._path):
+            raise ConfigError(f"monitor: state_file must be the path of a file, got {path!r:.60}")
+        self._name, self._clock, self._registry = name, clock, registry
+        self._others: dict[str, View] = {}  # histories of checks that are not there (yet)
+        self._mine: tuple[int, ...] | None = None  # what the file looked like when we left it
+        self._alone = ""  # why the file is left alone for good
+        self._yields_until = -1.0  # monotonic
+        self._saved_at: float | None = None
+        self._restored = self._problem = ""
+        self._reset()
+
+    def _reset(self) -> None:
+        # Guards what follows, and wakes the thread. A leaf: nothing is written under it.
+        self._lock = threading.Condition(threading.RLock())
+        self._touched = self._urgent = self._stopping = False
+        self._next = -1.0  # monotonic: not before then, without hurry
+        self._thread: threading.Thread | None = None
+
+    def after_fork(self) -> None:
+        """In the child: no thread, nothing to write."""
+        self._reset()
+
+    def figures(self) -> View:
+        """saved_at, problem, restored: as `/status` shows them under `self.state_file`."""
+        saved_at = None if self._saved_at is None else stamp(self._saved_at)
+        return {"saved_at": saved_at, "problem": self._problem, "restored": self._restored}
+
+    # --- reading
+
+    def load(self) -> None:
+        """Take up what the file says, in the caller's thread. Raises nothing: what is wrong is told in figures()."""
+        try:
+            plain = self._read()
+            self._restored = "" if plain is None else self._take_up(plain)
+        except _LeftAloneError as error:
+            self._alone = self._problem = str(error)
+        except OSError as error:
+            self._problem = f"cannot be read: {error.strerror or error}"
+        except Exception as error:  # whatever stands in it
+            self._restored = f"began anew, for the file is corrupt ({short(str(error), 100)}){self._put_aside()}"
+        if self._problem or "corrupt" in self._restored:
+            _log.warning("state file %s: %s", self._path, self._problem or self._restored)
+        self._clear_leftovers()
+
+    def _read(self) -> Any:
+        """What it says; None when there is nothing."""
+        try:
+            with open(self._path, "rb") as file:
+                content = file.read(LARGEST + 1)
+                self._mine = _looks(os.fstat(file.fileno()))
+        except FileNotFoundError:
+            return None
+        if not content.strip():
+            return None
+        if not re.match(rb'\s*\{\s*"%s"' % KEY.encode(), content):
+            raise _LeftAloneError("it is not a state file of minimon: it is left alone, and nothing is saved")
+        if len(content) > LARGEST:
+            raise ValueError(f"more than {LARGEST} bytes")
+        plain = parse_json(content)
+        if plain[KEY] > FORMAT:
+            raise _LeftAloneError("it was written by a newer minimon: it is left alone, and nothing is saved")
+        if plain["name"] != self._name:
+            raise _LeftAloneError(
+                f"it belongs to the monitor {plain['name']!r:.60}: it is left alone, and nothing is saved"
+            )
+        return plain
+
+    def _take_up(self, plain: Any) -> str:
+        saved_at, timeline = float(plain["saved_at"]), float(plain["timeline"])
+        checks = {str(name): dict(history) for name, history in plain["checks"].items()}
+        stamp(saved_at)
+        self._registry.go_on(timeline)
+        for history in checks.values():
+            history.setdefault("saved_at", saved_at)
+        self._others = checks
+        known = [name for name in checks if self._registry.has(name)]
+        restored = sum(self.recall(name) for name in known)
+        text = f"{restored} of {len(known)} checks, as of {stamp(saved_at)}"
+        self._registry.tell("", "restored", text)
+        return text
+
+    def recall(self, name: str) -> bool:
+        """Give a check that is there (now) its history back; False when there is none of use."""
+        with self._lock:
+            plain = self._others.pop(name, None)
+        if plain is None:
+            return False
+        try:
+            self._registry.restore(name, plain, max(0.0, self._clock.time() - float(plain["saved_at"])))
+        except Exception as error:  # as above
+            _log.warning("state file %s: check %s begins anew: %s", self._path, name, short(str(error), 200))
+            return False
+        return True
+
+    def _put_aside(self) -> str:
+        with contextlib.suppress(OSError):
+            os.replace(self._path, f"{self._path}.corrupt")
+            self._mine = None
+            return f"; it is kept as {os.path.basename(self._path)}.corrupt"
+        return ""
+
+    def _clear_leftovers(self) -> None:
+        """Of processes that were killed while they wrote."""
+        folder, base = os.path.split(self._path)
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                if re.fullmatch(rf"{re.escape(base)}\.\d+\.tmp", name):
+                    path = os.path.join(folder, name)
+                    if os.stat(path).st_mtime < time.time() - LEFTOVER:
+                        os.remove(path)
+
+    # --- writing
+
+    def start(self) -> None:
+        """Start the thread. Raises RuntimeError when the system gives none."""
+        self._stopping = False
+        self._thread = threading.Thread(target=self.work, name="minimon-store", daemon=True)
+        self._thread.start()
+        self.touch(True)
+
+    def touch(self, urgent: bool) -> None:
+        """Something has changed; `urgent` if that should be in the file soon. Never waits."""
+        if self._touched and (self._urgent or not urgent):
+            return
+        with self._lock:
+            self._touched, self._urgent = True, self._urgent or urgent
+            self._lock.notify()
+
+    def work(self) -> None:
+        """The thread's loop."""
+        last = -SELDOM
+        while self._wait(last):
+            last = self._clock.monotonic()
+            began = time.thread_time()
+            self.save()
+            self._next = self._clock.monotonic() + max(SELDOM, (time.thread_time() - began) / SHARE)
+        self.save()
+
+    def _wait(self, last: float) -> bool:
+        """Until it is time to write; False when it is for the last time."""
+        with self._lock:
+            while not self._stopping:
+                now = self._clock.monotonic()
+                soon = max(last + SOON, self._next - SELDOM)
+                due = (soon if self._urgent else self._next) if self._touched else None
+                if due is not None and now >= due:
+                    self._touched = self._urgent = False
+                    break
+                self._clock.wait(self._lock, None if due is None else due - now)
+            return not self._stopping
+
+    def stop(self, deadline: float) -> bool:
+        """Write it for the last time; True when that has ended by `deadline` (time.monotonic)."""
+        with self._lock:
+            self._stopping = True
+            self._lock.notify()
+        return self._thread is None or join_until(self._thread, deadline)
+
+    def save(self) -> None:
+        """Write the file now. What goes wrong is told in figures(), and tried again later."""
+        before, self._problem = self._problem, self._alone
+        if not self._alone:
+            try:
+                self._replace()
+                self._saved_at = self._clock.time()
+            except Exception as error:  # whatever the disk, or what a host's check has left in its history
+                self._problem = short(getattr(error, "strerror", None) or str(error), 200)
+                self.touch(False)
+        if self._problem and self._problem != before:
+            _log.warning("state file %s: %s", self._path, self._problem)
+
+    def _replace(self) -> None:
+        self._mind_others()
+        path = f"{self._path}.{os.getpid()}.tmp"
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+        try:
+            with open(path, "x", encoding="ascii", opener=_private) as file:
+                for piece in self._pieces():
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+                mine = _looks(os.fstat(file.fileno()))
+            os.replace(path, self._path)
+            self._mine = mine
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+            raise
+
+    def _mind_others(self) -> None:
+        """Two that write one file would make nonsense of it: who finds that the other was there later steps back."""
+        try:
+            found: tuple[int, ...] | None = _looks(os.stat(self._path))
+        except FileNotFoundError:
+            found = None
+        now = self._clock.monotonic()
+        if found is not None and found != self._mine:
+            self._mine, self._yields_until = found, now + QUIET
+        if now < self._yields_until:
+            raise _LeftAloneError("another process writes it: nothing is saved as long as that does")
+
+    def _pieces(self) -> Iterator[str]:
+        """The text, a check at a time."""
+        now = self._clock.time()
+        head = {
+            KEY: FORMAT,
+            "name": self._name,
+            "saved_at": now,
+            "timeline": self._registry.timeline,
+            "pid": os.getpid(),
+        }
+        yield f'{json.dumps(head)[:-1]}, "checks": {{'
+        comma = ""
+        with self._lock:
+            others = [(name, plain) for name, plain in self._others.items() if plain["saved_at"] > now - OLDEST]
+        for name, plain in (*others[-MOST:], *self._registry.dump()):
+            yield f"{comma}\n{json.dumps(name)}: {json.dumps(plain, allow_nan=False)}"
+            comma = ","
+        yield "}}\n"
+
+
+def _looks(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

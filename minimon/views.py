@@ -1,0 +1,109 @@
+"""From histories to plain data that JSON carries: what snapshots are made of. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .checks import Check
+from .evaluate import Standing
+from .history import RECENT, History
+from .latency import Window
+from .model import CheckState, View, result_view, stamp
+from .uptime import Span
+
+
+class _Check:
+    """The `__dict__` of one is the view of a check: dicts of one class share their keys, which halves their memory."""
+
+
+class _Uptime:
+    """The same for a window of uptime."""
+
+
+class _Latency:
+    """The same for a window of latency."""
+
+
+class Glimpse(NamedTuple):
+    """What a view is made of, of one instant: taken while the history stands still."""
+
+    check: Check
+    state: CheckState
+    standing: Standing
+    recent: list[View]
+    at: float
+    spans: tuple[Span, ...]
+    windows: tuple[Window, ...]
+
+
+def glimpse(history: History) -> Glimpse:
+    """Of now."""
+    state, seen = history.state, history.seen
+    spans = history.uptime.spans(seen, state.answered, state.counts.fail)
+    windows = history.latency.windows(RECENT, history.latest)
+    return Glimpse(history.check, state, history.standing, history.failures + history.recent, seen, spans, windows)
+
+
+def check_view(seen: Glimpse, ahead: float) -> View:
+    """All of one check. `ahead` is how far the wall clock is ahead of the timeline."""
+    check, state, _, recent, at, spans, windows = seen
+    view: Any = _Check()
+    view.status = state.status._value_
+    view.paused = state.paused
+    view.critical = check.critical
+    view.group = check.group
+    view.tags = dict(check.tags)
+    view.since = stamp(state.since)
+    view.explanation = state.explanation
+    view.flapping = state.flapping
+    view.streak = {"outcome": state.streak.outcome._value_, "n": state.streak.n}
+    passed, warned, failed, unknown = state.counts
+    view.counts = {"pass": passed, "warn": warned, "fail": failed, "unknown": unknown}
+    view.reasons = dict(state.reasons)
+    last = state.last
+    view.last = None if last is None else result_view(last) if last.detail and last.ok else recent[-1]
+    view.recent = recent
+    view.uptime = _uptime(at, ahead, spans, windows)
+    covered, down, begun, carried, _, _ = spans[-1][2]
+    incidents = begun + carried
+    view.mttr_s = round(down / incidents, 3) if incidents else None
+    view.mtbf_s = round((covered - down) / incidents, 3) if incidents else None
+    hour, day, failed_hour, failed_day = windows
+    view.latency = {"1h": _window(hour, failed_hour), "24h": _window(day, failed_day)}
+    return view.__dict__  # type: ignore[no-any-return]
+
+
+def _uptime(at: float, ahead: float, spans: tuple[Span, ...], windows: tuple[Window, ...]) -> View:
+    """By window. Without coverage nothing is known, and nothing is claimed."""
+    hour, day, failed_hour, failed_day = windows
+    runs = ((hour.n, failed_hour.n), (day.n, failed_day.n))
+    views = {}
+    for number, (name, start, (covered, down, begun, carried, answered, failed)) in enumerate(spans):
+        if number < 2:
+            answered, failed = runs[number]
+        view: Any = _Uptime()
+        view.ratio = (round(1.0 - down / covered, 6) if down else 1.0) if covered else None
+        view.coverage = round(covered / (at - start), 6) if covered else 0.0
+        setattr(view, "from", stamp(start + ahead))
+        view.down_s = round(down, 3) if down else 0.0
+        view.incidents = begun + carried
+        view.success_ratio = (
+            (round(answered / (answered + failed), 6) if failed else 1.0) if answered + failed else None
+        )
+        views[name] = view.__dict__
+    return views
+
+
+def _window(window: Window, failures: Window | None) -> View:
+    """Those that were answered, and the failures apart."""
+    n, p50, p90, p95, p99, most, method = window
+    view: Any = _Latency()
+    view.p50 = p50
+    view.p90 = p90
+    view.p95 = p95
+    view.p99 = p99
+    view.max = most
+    view.n = n
+    view.method = method
+    view.failures = _window(failures, None) if failures is not None and failures.n else None
+    return view.__dict__  # type: ignore[no-any-return]
