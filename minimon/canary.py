@@ -58,8 +58,8 @@ class _Answer(NamedTuple):
 
 
 def host_of(target: Any) -> str:
-    """The host of an address; "" for a callable, of which nobody knows whether it needs a network."""
-    return (urlsplit(target).hostname or "") if isinstance(target, str) else ""
+    """The host of an address or a Probe; "" for a callable, of which nobody knows whether it needs a network."""
+    return (urlsplit(target).hostname or "") if isinstance(target, str) else str(getattr(target, "host", ""))
 
 
 class Canary:

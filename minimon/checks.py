@@ -36,8 +36,10 @@ class Probe:
     """What makes one observation. Subclass it to poll what neither an address nor a plain callable can.
 
     A Probe is called on a worker thread, returns within `timeout` seconds, and never raises for what the target
-    does: that is a Response with an `error`.
+    does: that is a Response with an `error`. One that asks over a network names its `host`, for the canaries.
     """
+
+    host = ""
 
     def __call__(self, timeout: float) -> Response:
         """Observe once; the answer is a Response."""

@@ -82,8 +82,9 @@ def _uptime(at: float, ahead: float, spans: tuple[Span, ...], windows: tuple[Win
         if number < 2:
             answered, failed = runs[number]
         view: Any = _Uptime()
-        view.ratio = (round(1.0 - down / covered, 6) if down else 1.0) if covered else None
-        view.coverage = round(covered / (at - start), 6) if covered else 0.0
+        coverage = round(covered / (at - start), 6) if covered else 0.0
+        view.ratio = (round(1.0 - down / covered, 6) if down else 1.0) if coverage else None
+        view.coverage = coverage
         setattr(view, "from", stamp(start + ahead))
         view.down_s = round(down, 3) if down else 0.0
         view.incidents = begun + carried

@@ -33,6 +33,8 @@ ROWS = {
     "record": "record",
     "import": "imports",
     "exit": "exits",
+    "snapshot": "snapshot",
+    "day": "day",
     "blackhole": "blackhole",
 }
 """Each row's name, and its file. The longest is the last."""

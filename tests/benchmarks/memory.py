@@ -1,9 +1,10 @@
-"""Memory of a bare timetable entry, and of the whole state of a check with its rings full."""
+"""Memory of a bare timetable entry, and of a whole check with all of its history."""
 
 from __future__ import annotations
 
+import copy
 import gc
-import itertools
+import random
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,12 +12,11 @@ from typing import Any
 from lines import Line, measuring
 
 from minimon import Check, Monitor, Outcome, Result
-from minimon.clock import SystemClock
-from minimon.registry import FAILURES, RECENT, Registry
-from minimon.scheduler import Entry
+from minimon.books import Entry
+from minimon.history import FAILURES, RECENT, History
+from minimon.model import result_view
 from minimon.timetable import Timetable
-
-PHASES = ("dns", "connect", "tls", "send", "headers", "body")
+from minimon.views import check_view, glimpse
 
 
 def kib_each(build: Callable[[], Any], number: int) -> float:
@@ -41,25 +41,40 @@ def entries(names: list[str]) -> tuple[Timetable[Entry], list[Entry]]:
     return timetable, made
 
 
-def result(check: Check, turn: int, ok: bool, phases: bool) -> Result:
+def result(check: Check, turn: int, ok: bool, at: float, took: float) -> Result:
     """A Result as a poll makes it: nothing in it is shared but the name."""
-    took = 0.01 + turn / 997
-    spans = {phase: took / number for number, phase in enumerate(PHASES, 3)} if phases else None
     if ok:
-        return Result(check.name, Outcome.PASS, "", "", 1.7e9 + took, took, spans, 200)
+        return Result(check.name, Outcome.PASS, "", "", 1.7e9 + at, took, None, 200, at)
     detail = f"status_code: expected 2xx, got 503 Service Unavailable, {turn:06} of host {check.name}".ljust(80, ".")
-    return Result(check.name, Outcome.FAIL, "status", detail, 1.7e9 + took, took, spans, 503)
+    return Result(check.name, Outcome.FAIL, "status", detail, 1.7e9 + at, took, None, 503, at)
 
 
-def states(checks: list[Check], failures: int, passes: int, phases: bool) -> Registry:
-    """A registry in which each check has failed so often, and passed so often afterwards."""
-    registry = Registry(SystemClock())
-    turns = itertools.count()
-    for check in checks:
-        registry.add(check, 1e9)
-        for ok in [False] * failures + [True] * passes + [False] * (not passes):
-            registry.record(check, result(check, next(turns), ok, phases), 1e9 + next(turns) / 7)
-    return registry
+def year(days: float, every: float) -> History:
+    """The history of a check that was polled so long: most runs pass, some fail by themselves, some for a time."""
+    chance, ahead = random.Random(3), 1.7e9
+    check = Check("check-000000", "https://search.internal/ping")
+    history, down_until = History(check, ahead, ahead, 1e9), 0.0
+    for turn in range(int(days * 86_400 / every)):
+        now = turn * every
+        if chance.random() < every / 40_000:
+            down_until = now + chance.expovariate(1 / 300)
+        ok = now >= down_until and chance.random() > 0.002
+        found = result(check, turn, ok, now, chance.lognormvariate(-3.0, 0.5))
+        history.record(found, result_view(found), now + found.elapsed + ahead, ahead)
+    for turn in range(2 * FAILURES, 0, -1):  # so that both rings are as full as can be
+        found = result(check, turn, False, now + 60 - turn, 0.1)
+        history.record(found, result_view(found), now + 60 - turn + ahead, ahead)
+    for turn in range(RECENT):
+        found = result(check, turn, True, now + 61 + turn, 0.1)
+        history.record(found, result_view(found), now + 61 + turn + ahead, ahead)
+    return history
+
+
+def shown(histories: list[History]) -> list[History]:
+    """The same, with what snapshots keep of them."""
+    for history in histories:
+        history.view = check_view(glimpse(history), 0.0)
+    return histories
 
 
 def monitor(names: list[str]) -> Monitor:
@@ -72,20 +87,32 @@ def measure(quick: bool) -> Iterator[Line]:
     number = 2000
     names = [f"check-{n:06}" for n in range(number * 10)]
     yield Line("memory", "bare timetable entry", kib_each(lambda: entries(names), len(names)), "KiB", 0.5)
-    checks = [Check(name, "https://search.internal/ping") for name in names[:number]]
-
-    def each(failures: int, passes: int, phases: bool = False) -> float:
-        return kib_each(lambda: states(checks, failures, passes, phases), number)
-
-    full = {"failures, then passes": each(FAILURES, RECENT), "failures only": each(2 * RECENT, 0)}
-    note = "; ".join(f"{kind} {kib:.2f}" for kind, kib in full.items())
-    what = f"whole state, ring of {RECENT}, {FAILURES} failures"
-    yield Line("memory", what, max(full.values()), "KiB", 8, note)
-    phased = max(each(FAILURES, RECENT, phases=True), each(2 * RECENT, 0, phases=True))
-    yield Line("memory", "the same, with six phases", phased, "KiB", note="once a probe measures phases")
     kib_each(lambda: monitor(names[:10]), 10)  # what is imported and cached at the first one
     made = kib_each(lambda: monitor(names[:number]), number)
-    yield Line("memory", "an HTTP check itself, made ready", made, "KiB", note="Check, conditions, request, entry")
+    yield Line("memory", "an HTTP check made ready, before its first run", made, "KiB")
+    days, every = (30.0, 60.0) if quick else (365.0, 20.0)
+    old, half = year(days, every), year(days / 2, every)
+    number = 200
+
+    def copies(history: History) -> list[History]:
+        return [copy.deepcopy(history, {id(history.check): history.check}) for _ in range(number)]
+
+    def whole(history: History) -> float:
+        return (
+            made
+            - kib_each(lambda: [fresh(history.check) for _ in range(number)], number)
+            + kib_each(lambda: copies(history), number)
+        )
+
+    what = f"a whole check, after {days:.0f} simulated days"
+    yield Line("memory", what, whole(old), "KiB", 24, f"after half of the time {whole(half):.2f}: flat")
+    with_view = whole(old) + kib_each(lambda: shown(copies(old)), number) - kib_each(lambda: copies(old), number)
+    yield Line("memory", "the same, with what a snapshot keeps of it", with_view, "KiB")
+
+
+def fresh(check: Check) -> History:
+    """The history of a check that never ran."""
+    return History(check, 0.0, 0.0, 0.0)
 
 
 if __name__ == "__main__":
