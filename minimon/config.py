@@ -382,6 +382,8 @@ def _settings(said: Mapping[str, Any], secrets: _Secrets) -> dict[str, Any]:
     settings = dict(_known("monitor", said, MONITOR))
     if "name" in settings:
         settings["name"] = VALUES["group"]("monitor.name", secrets.text("monitor.name", settings["name"]))
+    if "canary" in settings:
+        settings["canary"] = secrets.texts("monitor.canary", settings["canary"])
     if "state_file" in settings:
         settings["state_file"] = secrets.path("monitor.state_file", settings["state_file"])
     if "defaults" in settings:
@@ -447,10 +449,10 @@ class _Secrets:
         if not isinstance(value, dict):
             return value
         wanted = value if keys is None else keys
-        made = {key: self._texts(_key(where, key), item) if key in wanted else item for key, item in value.items()}
+        made = {key: self.texts(_key(where, key), item) if key in wanted else item for key, item in value.items()}
         return _same(value, made)
 
-    def _texts(self, where: str, value: Any) -> Any:
+    def texts(self, where: str, value: Any) -> Any:
         if isinstance(value, list):
             return _same(value, [self.text(f"{where}[{n}]", item) for n, item in enumerate(value)])
         return self.text(where, value)

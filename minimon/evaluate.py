@@ -100,9 +100,9 @@ def advance(check: Check, state: CheckState, result: Result) -> CheckState:
     return _make(CheckState, fields)
 
 
-def is_late(last: Result | None, result: Result) -> bool:
+def is_late(last: Result, result: Result) -> bool:
     """True for a result that a newer one has overtaken, or that came twice: it must not move the state."""
-    if last is None or last.started is None or result.started is None:
+    if last.started is None or result.started is None:
         return False
     return result.started < last.started or result == last
 
@@ -173,7 +173,7 @@ def _steps(check: Check, status: Status, streak: Streak, passes: int) -> str:
     """How far it is on the way to a change, such as "2 of 3 failures"; "" when it is not."""
     outcome = streak.outcome
     if outcome is FAIL:
-        return "" if status is DOWN else f"{streak.n} of {check.fall} failures"
+        return "" if status is DOWN or streak.n >= check.fall else f"{streak.n} of {check.fall} failures"
     if outcome is WARN and status is UP:
         return f"{streak.n} of {check.fall} warnings"
     if outcome is not UNKNOWN and status is DOWN:

@@ -9,7 +9,7 @@ from .conditions import quoted
 from .evaluate import progress, prospects
 from .model import CheckState, Outcome, Status, View, span, stamp
 
-WORDS = {Outcome.PASS: "pass", Outcome.WARN: "warning", Outcome.FAIL: "failure"}
+WORDS = {"pass": ("pass", "passes"), "warn": ("warning", "warnings"), "fail": ("failure", "failures")}
 
 
 def explained(check: Check, state: CheckState, when: float, now: float, due: float | None) -> View:
@@ -25,7 +25,7 @@ def explained(check: Check, state: CheckState, when: float, now: float, due: flo
         "since_s": round(max(0.0, when - state.since), 3),
         "turned": None if state.turned is None else stamp(when - (now - state.turned)),
         "next_run": None if seconds is None else stamp(when + seconds),
-        "next_run_s": None if seconds is None else round(seconds, 3),
+        "next_run_s": None if seconds is None else round(max(0.0, seconds), 3),
         "to_change": [{"outcome": way.outcome.value, "runs": way.runs, "status": way.status.value} for way in ways],
     }
     return {**told, "text": "\n".join(_sentences(check, state, told))}
@@ -66,15 +66,15 @@ def _sentences(check: Check, state: CheckState, told: View) -> Iterator[str]:
     yield f"target: {check.shown}"
     yield f"expected: {told['expected']}"
     yield f"actual: {told['actual']}"
-    if state.status is Status.UNKNOWN and state.explanation and state.explanation not in told["actual"]:
+    if state.explanation.startswith("stale"):
         yield f"because: {state.explanation}"
     if told["progress"]:
-        yield f"so far: {told['progress']}, the first at {told['turned']}"
+        known = told["turned"] and (state.status is Status.DOWN or state.streak.outcome is Outcome.FAIL)
+        yield f"so far: {told['progress']}" + (f", the first at {told['turned']}" if known else "")
     for way in told["to_change"]:
-        word = WORDS[Outcome(way["outcome"])]
+        one, many = WORDS[way["outcome"]]
         more = "more " if told["progress"] and state.streak.outcome == way["outcome"] else ""
-        plural = "" if way["runs"] == 1 else ("es" if word == "pass" else "s") + " in a row"
-        yield f"{way['runs']} {more}{word}{plural}: {way['status']}"
+        yield f"{way['runs']} {more}{one if way['runs'] == 1 else f'{many} in a row'}: {way['status']}"
     if state.paused:
         yield f"next run: none, until resume({check.name!r})"
     elif told["next_run_s"] is None:
@@ -82,4 +82,4 @@ def _sentences(check: Check, state: CheckState, told: View) -> Iterator[str]:
     elif told["next_run_s"] > 0:
         yield f"next run: in {told['next_run_s']:.1f} s, at {told['next_run']}"
     else:
-        yield "next run: now"
+        yield "next run: now, or under way"

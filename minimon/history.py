@@ -17,6 +17,8 @@ from .uptime import DOWN, NONE, UP, Uptime
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 _UP = Status.UP  # a constant: looking it up in the enum takes a tenth of a record
 FAILED = ("fail", "unknown")
+OURS = ("lost", "skipped")
+"""Reasons of changes that are none of the target's."""
 KINDS = {Status.UP: UP, Status.DEGRADED: UP, Status.DOWN: DOWN, Status.UNKNOWN: NONE}
 """What a status means for the uptime."""
 RECENT = 16
@@ -79,7 +81,7 @@ class History:
             self.latency.answered.add(result.elapsed)
         self.state, self.seen, self.view = after, now, None
         recent.append(view)
-        if result.reason:
+        if result.reason or result.detail:
             self._keep(view)
         if len(recent) > RECENT:
             old = recent.pop(0)
@@ -118,7 +120,11 @@ class History:
         calm = before.flapping and now - self._flaps[-1] >= CALM
         if calm:
             after, self._flaps = after._replace(flapping=False), ()
-        if after.status is not self._noted and result.reason != "lost":
+        if (
+            result.reason == "lost" and after.decided is not before.decided and self._flaps
+        ):  # what was decided is taken back
+            self._flaps, self._noted = self._flaps[:-1] or self._flaps, after.decided
+        if after.status is not self._noted and after.decided is not Status.UNKNOWN and result.reason not in OURS:
             if self._noted is not None:
                 self._flaps = (*self._flaps, now)[-FLAPS:]
             self._noted = after.status

@@ -22,6 +22,8 @@ BOUNDS = tuple(FINEST * 1.05**n for n in range(math.ceil(math.log(COARSEST / FIN
 """Seconds: the upper bounds of the buckets."""
 MIDDLES = (FINEST, *(float(f"{bound / math.sqrt(1.05):.5g}") for bound in BOUNDS[1:]), math.inf)
 """What stands for all values of a bucket: the geometric mean of its bounds; above the last there is no bound."""
+MOST = 10**6
+"""No slot has more values of a bucket: SHORTEST allows for 360,000 an hour."""
 SHARES = (50, 90, 95, 99)
 """The percentiles that are told."""
 
@@ -163,15 +165,22 @@ class Series:
         """What `dump` gave. Raises ValueError, or what the wrong types raise."""
         series = cls(slot)
         fives, hours = (tuple(map(binascii.a2b_base64, plain[key])) for key in ("fives", "hours"))
-        now = list(array("I", plain["now"]))
+        _check_slots(fives, slot - 12, slot)
+        _check_slots(hours, slot // 12 - 24, slot // 12)
+        now, most = list(array("I", plain["now"])), float(plain["most"])
         buckets = [(int(plain["low"]), now), *map(_unpack, fives + hours)]
-        if len(fives) > 11 or len(hours) > 23 or not all(0 <= low <= len(BOUNDS) - len(c) + 1 for low, c in buckets):
-            raise ValueError("slots that cannot be")
+        if not all(0 <= low <= len(BOUNDS) - len(counts) + 1 for low, counts in buckets):
+            raise ValueError("buckets that cannot be")
+        if (
+            not all(0.0 <= peak < math.inf for peak in (most, _longest(fives), _longest(hours)))
+            or max([0, *now]) > MOST
+        ):
+            raise ValueError("values that cannot be")
         full = [(low, counts) for low, counts in buckets if counts]
         if full:
             series._reach(min(low for low, _ in full))
             series._reach(max(low + len(counts) - 1 for low, counts in full))
-        series._fives, series._hours, series._most = fives, hours, float(plain["most"])
+        series._fives, series._hours, series._most = fives, hours, most
         for five in fives:
             series._count(five, series._hour)
         for packed in hours + series._of_hour(slot // 12):
@@ -195,6 +204,15 @@ def _unpack(packed: bytes) -> tuple[int, Sequence[int]]:
     """The lowest bucket, and the counts."""
     _, _, low, kind = _HEAD.unpack_from(packed)
     return low, array("BHI"[kind], packed[_HEAD.size :])
+
+
+def _check_slots(packed: tuple[bytes, ...], before: int, after: int) -> None:
+    """Raises ValueError unless they rise between these."""
+    slots = [before, *map(_slot, packed), after]
+    if not all(a < b for a, b in zip(slots, slots[1:])):
+        raise ValueError("slots that cannot be")
+    if any(max(_unpack(each)[1], default=0) > MOST for each in packed):
+        raise ValueError("counts that cannot be")
 
 
 def _slot(packed: bytes) -> int:
@@ -252,8 +270,8 @@ class Latency:
     def load(cls, plain: Any, at: float) -> Latency:
         """What `dump` gave at that instant. Raises ValueError, or what the wrong types raise."""
         latency = cls(int(plain["slot"]) * FIVE)
-        if latency.moves - FIVE > at:
-            raise ValueError("a slot of the future")
+        if not 0.0 <= latency.moves - FIVE <= at:
+            raise ValueError("a slot of another time")
         latency.answered = Series.load(latency._slot, plain["answered"])
         latency._failed = None if plain["failed"] is None else Series.load(latency._slot, plain["failed"])
         return latency

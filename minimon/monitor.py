@@ -184,10 +184,10 @@ class Monitor:
             self._life = _Life(scheduler, poller, notifier, self._store, *started)
             for entry in list(self._entries.values()):
                 self._schedule(entry, scheduler)
+            self._registry.tell("", "start")
             problems = _start_threads(scheduler, notifier, self._store)
         for problem in problems:
             _log.warning("monitor %s: %s", self.name, problem)
-        self._registry.tell("", "start")
         poller.look()
         _log.info("monitor %s started with %d checks", self.name, len(self._entries))
         self._call_hook("on_start")
@@ -305,14 +305,17 @@ class Monitor:
         """Poll it again, at once. Raises UnknownCheckError."""
         self._mind_fork()
         _refuse_own(name, "resumed")
+        tell = None
         with self._lock:
             if self._registry.pause(name, False):
-                entry = self._entries[name]
+                entry, life = self._entries[name], self._life
                 entry.paused = False
-                life = self._life
                 if life is not None:
+                    tell = life.poller.grow_old(entry)  # in the meantime
                     self._arm(entry, life.scheduler, self._clock.monotonic())
                 self._registry.tell(name, "resume")
+        if tell is not None:
+            tell()
 
     def check(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """A decorator that adds the function below it as a check; `options` are those of Check.

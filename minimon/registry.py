@@ -113,7 +113,7 @@ class Registry:
         mono = self._monotonic()
         with self._lock:
             history = self._histories.get(check.name)
-            if history is None or history.check is not check:
+            if history is None or history.check is not check or history.state.paused:
                 return None
             awake = mono - self._slept
             if awake > history.expires or history.seen <= self._absent_at:
@@ -139,7 +139,10 @@ class Registry:
     def _expire(self, history: History, mono: float) -> Change | None:
         over = mono - self._slept - history.expires
         state = history.state
-        if over <= 0 or state.last is None or state.status is Status.UNKNOWN:
+        if over < 0 or state.last is None:
+            return None
+        if state.status is Status.UNKNOWN:
+            history.unseen(mono - over + self._ahead)
             return None
         when = self._clock.time() - over
         before, after = history.expire(mono - over + self._ahead, when)
@@ -287,7 +290,8 @@ class Registry:
         for name in list(self._histories):
             with self._lock:
                 history = self._histories.get(name)
-                plain = None if history is None else dump(history, self._monotonic() - self._slept)
+                mono = self._monotonic()
+                plain = None if history is None else dump(history, mono + self._ahead, mono - self._slept)
             if plain is not None:
                 yield name, plain
 

@@ -13,11 +13,12 @@ from .model import REASONS, CheckState, Counts, Outcome, Result, Status, Streak,
 from .uptime import Uptime
 
 
-def dump(history: History, awake: float) -> View:
-    """All of a history. `awake` is the time by which it expires."""
+def dump(history: History, at: float, awake: float) -> View:
+    """All of a history at this instant of the timeline. `awake` is the time by which it expires."""
     state = history.state
     return {
         "target": history.check.shown,
+        "at": at,
         "left": None if math.isinf(history.expires) else history.expires - awake,
         "seen": history.seen,
         "state": {
@@ -42,12 +43,14 @@ def load(check: Check, plain: Any, expires: float) -> History:
     """The history that `dump` described. Raises ValueError, or what wrong types raise; also for another target's."""
     if plain["target"] != check.shown:
         raise ValueError("another target's")
-    seen = _number(plain["seen"])
+    at, seen = _number(plain["at"]), _number(plain["seen"])
     history = History(check, 0.0, seen, expires)
     history.state = _state(check.name, plain["state"])
+    if history.state.last is not None and not plain["recent"]:
+        raise ValueError("a latest result, and no results")
     history.recent = [_result(each) for each in plain["recent"]][-RECENT:]
     history.failures = [_result(each) for each in plain["failures"]][-FAILURES:]
-    history.uptime, history.latency = Uptime.load(plain["uptime"], seen), Latency.load(plain["latency"], seen)
+    history.uptime, history.latency = Uptime.load(plain["uptime"], at), Latency.load(plain["latency"], at)
     history.resume()
     return history
 

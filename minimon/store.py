@@ -62,7 +62,7 @@ class Store:
             self._path = os.path.realpath(given)
         except (TypeError, ValueError) as error:  # ValueError: a NUL in it
             raise ConfigError(f"monitor: state_file must be a path, got {path!r:.60}") from error
-        if not given or os.path.isdir(self._path):
+        if not given or "\0" in given or os.path.isdir(self._path):
             raise ConfigError(f"monitor: state_file must be the path of a file, got {path!r:.60}")
         self._name, self._clock, self._registry = name, clock, registry
         self._others: dict[str, View] = {}  # histories of checks that are not there (yet)

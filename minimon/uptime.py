@@ -13,8 +13,9 @@ from array import array
 from bisect import bisect_left, bisect_right
 from typing import Any, NamedTuple
 
-NONE, UP, DOWN, STILL = 0, 1, 2, 3
-"""What a stretch of time was: not covered; up or degraded; down; and down on, after a stretch that was not covered."""
+NONE, UP, DOWN, STILL, GONE = range(5)
+"""What a stretch of time was: not covered; up or degraded; down; down on, after a stretch that was not covered; and
+such a stretch, not covered in the midst of being down."""
 
 FIVE, HOUR, DAY = 300.0, 3600.0, 86400.0
 KEPT = 256
@@ -72,61 +73,42 @@ def _kept(tally: Tally) -> Sum:
     return covered, down, begun, carried, answered, failed
 
 
-class Sums:
-    """A ring of tallies, one for each slot of time; `latest` is the last of them."""
+FORM = struct.Struct("<ffHII")
+CARRIED = 0x8000
+"""A ring of tallies is a bytearray: one of this form for each slot of time, the slot of a time long ago overwritten."""
 
-    __slots__ = ("_ring", "latest", "size")
 
-    FORM = struct.Struct("<ffHII")
-    CARRIED = 0x8000
+def _put(ring: bytearray, slot: int, tally: Tally) -> None:
+    covered, down, begun, carried, answered, failed = tally
+    begun = min(begun, CARRIED - 1) | (CARRIED if carried else 0)
+    where = slot * FORM.size % len(ring)
+    FORM.pack_into(ring, where, covered, down, begun, min(answered, 2**32 - 1), min(failed, 2**32 - 1))
 
-    def __init__(self, size: int, latest: int) -> None:
-        self.size, self.latest = size, latest
-        self._ring = bytearray(size * self.FORM.size)
 
-    def put(self, slot: int, tally: Tally) -> None:
-        """Write the sum of a slot; those between it and the latest were not covered."""
-        for between in range(max(self.latest, slot - self.size) + 1, slot):
-            self._write(between, NOTHING)
-        self._write(slot, tally)
-        self.latest = max(self.latest, slot)
+def _total(ring: bytearray, first: int, last: int) -> Tally:
+    """The sum of several slots, the last one included."""
+    total = NOTHING
+    for slot in range(first, last + 1):
+        covered, down, begun, answered, failed = FORM.unpack_from(ring, slot * FORM.size % len(ring))
+        total = joined(total, (covered, down, begun & ~CARRIED, begun >= CARRIED, answered, failed))
+    return total
 
-    def _write(self, slot: int, tally: Tally) -> None:
-        begun = min(tally.begun, self.CARRIED - 1) | (self.CARRIED if tally.carried else 0)
-        where = slot % self.size * self.FORM.size
-        self.FORM.pack_into(self._ring, where, tally.covered, tally.down, begun, tally.answered, tally.failed)
 
-    def get(self, slot: int) -> Tally:
-        """The sum of one slot; nothing of one that is not in the ring."""
-        if not self.latest - self.size < slot <= self.latest:
-            return NOTHING
-        covered, down, begun, answered, failed = self.FORM.unpack_from(self._ring, slot % self.size * self.FORM.size)
-        return Tally(covered, down, begun & ~self.CARRIED, begun >= self.CARRIED, answered, failed)
+def _ring(size: int, text: str = "", length: float = 0.0) -> bytearray:
+    """A ring, empty or of what was dumped. Raises ValueError for sums that cannot be, of slots of this length."""
+    if text == "":
+        return bytearray(size * FORM.size)
+    ring = bytearray(binascii.a2b_base64(text))
+    if len(ring) != size * FORM.size:
+        raise ValueError("sums of another size")
+    for covered, down, *_ in FORM.iter_unpack(ring):
+        if not 0.0 <= down <= covered <= length * 1.001:  # rounded to 24 bits
+            raise ValueError("sums that cannot be")
+    return ring
 
-    def total(self, first: int, last: int) -> Tally:
-        """The sum of several slots, the last one included."""
-        total = NOTHING
-        for slot in range(max(first, self.latest - self.size + 1), min(last, self.latest) + 1):
-            total = joined(total, self.get(slot))
-        return total
 
-    def dump(self) -> list[Any]:
-        """As plain data."""
-        return [self.latest, binascii.b2a_base64(self._ring, newline=False).decode("ascii")]
-
-    @classmethod
-    def load(cls, size: int, plain: Any) -> Sums:
-        """What `dump` gave. Raises ValueError, or what the wrong types raise."""
-        latest, text = plain
-        sums = cls(size, int(latest))
-        ring = binascii.a2b_base64(text)
-        if len(ring) != len(sums._ring):
-            raise ValueError("sums of another size")
-        for covered, down, *_ in cls.FORM.iter_unpack(ring):
-            if not 0.0 <= down <= covered <= DAY:
-                raise ValueError("sums that cannot be")
-        sums._ring[:] = ring
-        return sums
+def _text(ring: bytearray) -> str:
+    return binascii.b2a_base64(ring, newline=False).decode("ascii")
 
 
 class Uptime:
@@ -136,16 +118,14 @@ class Uptime:
     that turned it down. While that is undecided nothing is settled that may still change.
     """
 
-    __slots__ = ("_counted", "_days", "_fell", "_fives", "_hours", "_instants", "_kinds", "_settled", "_totals", "kind")
+    __slots__ = ("_counted", "_days", "_fives", "_hours", "_instants", "_kinds", "_settled", "_totals", "kind")
 
     def __init__(self, at: float) -> None:
-        hour = int(at // HOUR)
         self.kind = NONE
-        self._fell = False  # whether it was down when it was covered last
         self._instants, self._kinds = array("d", [at]), bytearray([NONE])
-        self._settled = hour * HOUR  # up to there all is in the sums
-        self._hours, self._days = Sums(HOURS, hour - 1), Sums(DAYS, hour // 24 - 1)
-        self._fives: Sums | None = None  # of stretches that there was no room for
+        self._settled = at // HOUR * HOUR  # up to there all is in the sums
+        self._hours, self._days = _ring(HOURS), _ring(DAYS)
+        self._fives: bytearray | None = None  # sums of stretches that there was no room for
         self._totals: tuple[Sum, ...] = (_kept(NOTHING),) * 3  # of 7, 30 and 90 days, up to _settled
         self._counted = (0, 0)  # answered and failed, up to _settled
 
@@ -163,12 +143,11 @@ class Uptime:
         at = max(at, instants[-1], self._settled)
         if at == instants[-1]:  # what was to begin there is taken back
             instants.pop()
-            if kinds.pop() == DOWN:
-                self._fell = False
-        if kind == DOWN and self._fell:
-            kind = STILL
-        self._fell = kind >= DOWN or (self._fell and kind == NONE)
-        if not kinds or kinds[-1] != kind:
+            kinds.pop()
+        before = kinds[-1] if kinds else NONE
+        if before >= DOWN and kind != UP:
+            kind = GONE if kind == NONE else STILL if before == GONE else before
+        if not kinds or kind != before:
             instants.append(at)
             kinds.append(kind)
         if len(instants) >= KEPT + 64:
@@ -176,13 +155,15 @@ class Uptime:
 
     def _make_room(self, number: int) -> None:
         """Put the oldest stretches into sums of five minutes."""
-        until = self._instants[number]
-        first = int(self._instants[0] // FIVE)
-        if self._fives is None:
-            self._fives = Sums(FIVES, first - 1)
-        for slot in range(first, math.ceil(until / FIVE)):
+        since, until = self._instants[0], self._instants[number]
+        end = math.ceil(until / FIVE)
+        first = max(int(since // FIVE), end - FIVES)
+        if self._fives is None or first * FIVE > since:
+            self._fives = _ring(FIVES)
+        for slot in range(first, end):
             more = self._exact(slot * FIVE, min((slot + 1) * FIVE, until))
-            self._fives.put(slot, joined(self._fives.get(slot), more))
+            goes_on = slot * FIVE < since  # its first part was summed up before
+            _put(self._fives, slot, joined(_total(self._fives, slot, slot), more) if goes_on else more)
         del self._instants[:number], self._kinds[:number]
 
     def _exact(self, start: float, end: float) -> Tally:
@@ -190,7 +171,7 @@ class Uptime:
         instants, kinds = self._instants, self._kinds
         first = bisect_right(instants, start) - 1
         if first + 1 == len(kinds):  # one stretch, as on most days
-            return _stretch(kinds[-1], start, end, False)
+            return _stretch(kinds[-1], start, end, instants[-1] == start)
         total = NOTHING
         for number in range(max(first, 0), bisect_left(instants, end)):
             begins = instants[number]
@@ -203,40 +184,45 @@ class Uptime:
         fives, oldest = self._fives, self._instants[0]
         if fives is None or start >= oldest:
             return start, self._exact(start, end)
-        first = int(start // FIVE)
-        before = fives.total(first, math.ceil(min(end, oldest) / FIVE) - 1)
+        first, last = int(start // FIVE), math.ceil(min(end, oldest) / FIVE) - 1
+        before = _total(fives, max(first, last - FIVES + 1), last)
         return first * FIVE, joined(before, self._exact(oldest, end)) if end > oldest else before
+
+    def _runs(self, answered: int, failed: int) -> tuple[int, int]:
+        """Since the latest full hour, of those since the beginning."""
+        return max(0, answered - self._counted[0]), max(0, failed - self._counted[1])
 
     def settle(self, at: float, answered: int, failed: int) -> None:
         """All before `at` is decided: put the hours that ended into sums. The runs are those since the beginning."""
-        self._settled = max(self._settled, (at // DAY - DAYS - 1) * DAY)  # no more than that is asked for
-        runs = answered - self._counted[0], failed - self._counted[1]
-        self._counted = answered, failed
+        if at < self.settles:
+            return
+        oldest = (at // DAY - DAYS - 1) * DAY  # no more than that is asked for
+        if self._settled < oldest:
+            self._settled, self._hours, self._days = oldest, _ring(HOURS), _ring(DAYS)
+        runs, self._counted = self._runs(answered, failed), (answered, failed)
         while self._settled + HOUR <= at:
             _, tally = self._span(self._settled, self._settled + HOUR)
             self._settled += HOUR
             hour = int(self._settled // HOUR)
-            self._hours.put(hour - 1, _make(Tally, tally[:4] + runs))
+            _put(self._hours, hour - 1, _make(Tally, tally[:4] + runs))
             runs = (0, 0)
             if hour % 24 == 0:
-                self._days.put(hour // 24 - 1, self._hours.total(hour - 24, hour - 1))
+                _put(self._days, hour // 24 - 1, _total(self._hours, hour - 24, hour - 1))
         self._total_up()
         self._forget(self._settled - DAY - HOUR)
 
     def _total_up(self) -> None:
         hour = int(self._settled // HOUR)
         day = hour // 24
-        today = self._hours.total(day * 24, hour - 1)
-        month, quarter = self._days.total(day - 30, day - 1), self._days.total(day - 90, day - 1)
-        totals = self._hours.total(hour - 168, hour - 1), joined(month, today), joined(quarter, today)
-        self._totals = tuple(map(_kept, totals))
+        today = _total(self._hours, day * 24, hour - 1)
+        month, quarter = (joined(_total(self._days, day - days, day - 1), today) for days in (30, DAYS))
+        self._totals = _kept(_total(self._hours, hour - HOURS, hour - 1)), _kept(month), _kept(quarter)
 
     def _forget(self, before: float) -> None:
-        """Drop the stretches that no window reaches back to."""
+        """Drop the stretches, and the sums of them, that no window reaches back to."""
         old = bisect_right(self._instants, before) - 1
-        if old > 0:
+        if old >= 0:
             del self._instants[:old], self._kinds[:old]
-        if self._fives is not None and self._fives.latest * FIVE < before:
             self._fives = None
 
     def spans(self, at: float, answered: int, failed: int) -> tuple[Span, ...]:
@@ -246,8 +232,7 @@ class Uptime:
         """
         settled = self._settled
         week, month, quarter = self._totals
-        runs = answered - self._counted[0], failed - self._counted[1]
-        now = _make(Tally, self._span(settled, at)[1][:4] + runs)
+        now = _make(Tally, self._span(settled, at)[1][:4] + self._runs(answered, failed))
         midnight = settled // DAY * DAY
         return (
             ("1h", *self._span(at - HOUR, at)),
@@ -264,25 +249,31 @@ class Uptime:
             "kinds": list(self._kinds),
             "settled": self._settled,
             "counted": list(self._counted),
-            "hours": self._hours.dump(),
-            "days": self._days.dump(),
-            "fives": None if self._fives is None else self._fives.dump(),
+            "hours": _text(self._hours),
+            "days": _text(self._days),
+            "fives": "" if self._fives is None else _text(self._fives),
         }
 
     @classmethod
     def load(cls, plain: Any, at: float) -> Uptime:
         """What `dump` gave at that instant. Raises ValueError, or what the wrong types raise."""
-        instants, kinds = array("d", plain["instants"]), bytearray(plain["kinds"])
         uptime = cls(float(plain["settled"]))
-        rising = all(a < b for a, b in zip(instants, instants[1:])) and instants[-1] <= at >= uptime._settled
-        if not (0 < len(instants) == len(kinds) < KEPT + 64 and rising and max(kinds) <= STILL):
+        instants, kinds = array("d", plain["instants"]), bytearray(iter(plain["kinds"]))
+        rising = all(a < b for a, b in zip(instants, instants[1:]))
+        if not (0 < len(instants) == len(kinds) < KEPT + 64 and rising and max(kinds) <= GONE):
             raise ValueError("stretches that cannot be")
-        uptime._instants, uptime._kinds, uptime.kind = instants, kinds, min(kinds[-1], DOWN)
-        uptime._fell = next((kind for kind in reversed(kinds) if kind), NONE) >= DOWN
-        answered, failed = plain["counted"]
-        uptime._counted = int(answered), int(failed)
-        uptime._hours, uptime._days = Sums.load(HOURS, plain["hours"]), Sums.load(DAYS, plain["days"])
-        uptime._fives = None if plain["fives"] is None else Sums.load(FIVES, plain["fives"])
+        answered, failed = map(int, plain["counted"])
+        if not (
+            0.0 <= instants[0]
+            and 0.0 <= uptime._settled
+            and max(instants[-1], uptime._settled) <= at
+            and min(answered, failed) >= 0
+        ):
+            raise ValueError("instants or counts that cannot be")
+        uptime._instants, uptime._kinds, uptime._counted = instants, kinds, (answered, failed)
+        uptime.kind = (NONE, UP, DOWN, DOWN, NONE)[kinds[-1]]
+        uptime._hours, uptime._days = _ring(HOURS, plain["hours"], HOUR), _ring(DAYS, plain["days"], DAY)
+        uptime._fives = _ring(FIVES, plain["fives"], FIVE) if plain["fives"] else None
         uptime._total_up()
         return uptime
 
@@ -292,7 +283,7 @@ def _stretch(kind: int, start: float, end: float, begins: bool) -> Tally:
     length = end - start
     if kind == UP and length > 0:
         return _make(Tally, (length, 0.0, 0, False, 0, 0))
-    if kind == NONE or length <= 0:
+    if kind in (NONE, GONE) or length <= 0:
         return NOTHING
     begun = kind == DOWN and begins
     return _make(Tally, (length, length, int(begun), not begun, 0, 0))

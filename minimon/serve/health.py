@@ -162,7 +162,7 @@ class Question:
         """What the first subject says that has a check of this name."""
         said = [_at_once(partial(each.explanation, name)) for each in self._asker.subjects if each.explains]
         found = [one.value if isinstance(one.value, Said) else one for one in said]
-        return next((one for one in found if one.error != "missing"), found[0])
+        return min(found, key=lambda one: ("", "missing").index(one.error) if one.error in ("", "missing") else 2)
 
     def _ask(self, method: str) -> list[Said]:
         said = [self._ask_one(subject, method) for subject in self._asker.subjects]

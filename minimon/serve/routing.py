@@ -49,7 +49,9 @@ def route(target: str) -> str | None:
 
 def checks_named(target: str) -> list[str]:
     """The names that the query of a request target asks for with `check=`, percent-decoded once as UTF-8."""
-    query = target.partition("?")[2]
+    query = (
+        target.partition("?")[2].encode("latin-1", "replace").decode("utf-8", "replace")
+    )  # http.server reads Latin-1
     return [value for key, value in parse_qsl(query, keep_blank_values=True) if key == "check"]
 
 

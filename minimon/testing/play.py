@@ -11,7 +11,7 @@ from ..errors import ConfigError, did_you_mean
 from ..evaluate import retry_after
 from ..model import Change, Outcome, Result
 from ..registry import Registry
-from ..timetable import draw, lasting
+from ..timetable import draw, following, lasting
 from .clock import FakeClock
 
 Step = Union[str, tuple[str, float]]
@@ -29,23 +29,30 @@ def play(check: Check, outcomes: Iterable[Step], clock: FakeClock | None = None)
     clock = FakeClock() if clock is None else clock
     registry, changes = Registry(clock), []
     registry.add(check, math.inf)
-    pause = 0.0
+    now = due = turn = phase = clock.monotonic()
     for number, step in enumerate(outcomes):
         outcome, seconds = _step(number, step)
-        clock.advance(pause if seconds is None else seconds)
+        clock.advance(due - now if seconds is None else seconds)
+        now = clock.monotonic()
+        if seconds is not None or due == turn:
+            phase = now
         reason = "" if outcome is Outcome.PASS else "condition"
-        result = Result(check.name, outcome, reason, f"outcome {number}", clock.time(), started=clock.monotonic())
+        result = Result(check.name, outcome, reason, f"outcome {number}", clock.time(), started=now)
         interval, _ = draw(check.every)
         change = registry.record(check, result, lasting(interval, check.timeout))
         assert change is not None  # it is the only check, and time goes on
         changes.append(change)
-        pause = retry_after(check, change.after, interval) or interval
+        turn, _ = following(phase, interval, now)
+        retry = retry_after(check, change.after, interval)
+        due = turn if retry is None else min(turn, now + retry)
     return changes
 
 
 def _step(number: int, step: Step) -> tuple[Outcome, float | None]:
-    word, seconds = (step, None) if isinstance(step, str) else step
+    word, seconds = step if isinstance(step, tuple) and len(step) == 2 else (step, None)
     words = [outcome.value for outcome in Outcome]
     if word not in words:
         raise ConfigError(f"outcome {number}: {word!r:.40} is none; {did_you_mean(word, words)}")
+    if not (seconds is None or (isinstance(seconds, (int, float)) and 0 <= seconds < math.inf)):
+        raise ConfigError(f"outcome {number}: it comes after 0 or more seconds, got {seconds!r:.40}")
     return Outcome(word), seconds
