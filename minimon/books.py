@@ -120,6 +120,7 @@ class Books:
         self._overdue = False  # whether what is due has waited through a gap
         self._lags: deque[float] = deque(maxlen=LAGS)
         self._peak = 0.0
+        self._woke = -NEVER  # when the latest gap was over
         self.looks_at = NEVER  # when the clock is to be looked at next; later than that by LATE is a gap
         self.slept = 0.0  # seconds of gaps, all in all
         self.missed = 0
@@ -139,7 +140,7 @@ class Books:
 
     def disarm(self, entry: Entry) -> None:
         """Have it run no more; a run on its way is left to end, and does not count."""
-        entry.paused, entry.again = True, None
+        entry.paused, entry.again, entry.expires = True, None, NEVER
         self._timetable.disarm(entry)
         run = entry.run
         if run is not None:
@@ -184,16 +185,18 @@ class Books:
 
         What ran or waited is given that time again. Until the clock was really looked at, no other gap is noticed.
         """
-        if now <= self.looks_at + LATE:
+        if self.stopped or now <= self.looks_at + LATE:
             return None
         gap, self.looks_at = Gap(self.looks_at, now), NEVER
         length = gap.end - gap.start
         self.slept += length
+        self._woke = now
         self._overdue = True
         self._watch_at += length
         for run in (*self._runs, *self._held):
             run.slept += length
-            run.deadline += length
+            if run.started is not None:
+                run.deadline = now + run.entry.timeout + GRACE
         self._wake()
         return gap
 
@@ -255,7 +258,8 @@ class Books:
             self._runs.discard(run)
             self._stuck.add(run)
             self._suspects -= run.suspect
-            self._keep_until(run.entry, run.entry.interval, now)
+            if not run.claimed:
+                self._keep_until(run.entry, run.entry.interval, now)
         awaited = [run.entry for run in (*self._runs, *self._held, *self._stuck) if run.entry.run is run]
         old = [entry for entry in awaited if entry.expires + self.slept <= now]
         for entry in old:
@@ -310,6 +314,8 @@ class Books:
             entry.suspect = outlook is not None and outlook.timed_out
             home = entry.home
             if not (entry.paused or home is None or home.stopped):
+                if outlook is not None and not (run.stuck or run.slept):
+                    home._keep_until(entry, outlook.interval, now)
                 home._arm_next(entry, run.due, outlook, now)
         jobs = self._launch_held(now) if self._held and not self.stopped else []
         if not (self._runs or self._held or self._stuck):
@@ -331,7 +337,6 @@ class Books:
             return
         interval, retry, _ = outlook
         entry.interval = interval
-        self._keep_until(entry, interval, now)
         if entry.regular:
             entry.phase = due
         next_due = entry.phase + interval
@@ -359,5 +364,7 @@ class Books:
     def peak(self, now: float) -> float:
         """The most that a run was late since this was asked before, or is by now, or the look at the clock is."""
         waiting = [now - run.due - run.slept for run in self._runs if run.started is None]
-        peak, self._peak = max([self._peak, *waiting, now - self.looks_at]), 0.0
+        due = self._timetable.next_due()
+        overdue = 0.0 if due is None else now - max(due, self._woke)
+        peak, self._peak = max([self._peak, *waiting, overdue]), 0.0
         return peak

@@ -83,7 +83,7 @@ class Canary:
         self._answer = _Answer(-math.inf, "")
         self._asking = False
 
-    takes = PATIENCE + GRACE
+    TAKES = PATIENCE + GRACE
     """Seconds that `judge` may take."""
 
     @property
@@ -111,14 +111,20 @@ class Canary:
     def _ask(self) -> _Answer:
         """What the canaries say. Who comes while another one asks waits for that answer."""
         with self._lock:
-            until = self._clock.monotonic() + PATIENCE + GRACE
-            while self._asking and (left := until - self._clock.monotonic()) > 0:
+            begun = self._clock.monotonic()
+            asks = not self._asking and begun >= self._answer.at + FRESH
+            self._asking = self._asking or asks
+        if asks:
+            try:  # a thread of its own, for it may hang
+                threading.Thread(target=self._inquire, name="minimon-canary", daemon=True).start()
+            except RuntimeError:  # no thread to be had
+                self._inquire()
+        with self._lock:
+            while self._asking and (left := begun + self.TAKES - self._clock.monotonic()) > 0:
                 self._clock.wait(self._lock, left)
-            if self._asking:
-                return _Answer(until, "they do not answer in time")
-            if self._clock.monotonic() < self._answer.at + FRESH:
-                return self._answer
-            self._asking = True
+            return _Answer(begun, "they do not answer in time") if self._asking else self._answer
+
+    def _inquire(self) -> None:
         problem = "they were not asked"
         try:
             problem = self._problem()
@@ -126,13 +132,12 @@ class Canary:
             with self._lock:
                 self._asking, self._answer = False, _Answer(self._clock.monotonic(), problem)
                 self._lock.notify_all()
-        return self._answer
 
     def _problem(self) -> str:
         problems = []
         for probe in self._probes:
             result = observe(probe, self._clock)
-            if result.ok:
+            if result.ok or result.status_code is not None:  # an error too is an answer
                 return ""
             problems.append(f"{probe.name}: {result.detail or result.reason}")
         return "; ".join(problems)

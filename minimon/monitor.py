@@ -205,6 +205,7 @@ class Monitor:
             life, self._life = self._life, None
             if life is not None:
                 life.scheduler.halt()  # before another one can be started
+                life.poller.watch = None
                 self._past.append(life)
                 self._be_absent()
             lives = list(self._past)
@@ -447,6 +448,8 @@ class Monitor:
         self._life, self._past = None, []
         for life in lives:
             life.after_fork()
+        if lives:
+            self._be_absent()
         for entry in self._entries.values():
             entry.run = None
 

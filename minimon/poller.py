@@ -19,7 +19,7 @@ from .timetable import FALLBACK, draw, lasting
 from .watch import Watch
 
 if TYPE_CHECKING:  # imported when they are asked for
-    from .canary import Canary
+    from .canary import Canary, Loss
     from .store import Store
 
 _log = logger("poller")
@@ -79,15 +79,23 @@ class Poller:
     def _ours(self, run: Run, work: Work, result: Result) -> tuple[Result, float | None]:
         """The result; one that is unknown, and since when, if we have no network."""
         turned, work.fails = not work.fails, result.outcome is Outcome.FAIL
-        if self._canary is None or not work.fails or result.started is None:
+        if self._canary is None or result.started is None or not (work.fails or self._canary.lost):
             return result, None
-        run.extend(self._canary.takes)
-        loss = self._canary.judge(work.check, result.started, work.interval, turned)
-        if loss is None:
+        run.extend(self._canary.TAKES)
+        loss = self._judge(work, result.started, turned and work.fails)
+        if loss is None or not work.fails:
             return result, None
-        for name in loss.victims:
-            self._tell_all(self._registry.lose(name, loss.detail, loss.since))
         return lost_result(result, loss.detail), loss.since
+
+    def _judge(self, work: Work, started: float, turned: bool) -> Loss | None:
+        loss = None if self._canary is None else self._canary.judge(work.check, started, work.interval, turned)
+        if loss is not None:
+            for name in loss.victims:
+                self._lose(name, loss)
+        return loss
+
+    def _lose(self, name: str, loss: Loss) -> None:
+        self._tell_all(self._registry.lose(name, loss.detail, loss.since))
 
     def _draw_first(self, run: Run, work: Work) -> Outlook:
         """The first round of a check that waits for one interval, which its function has yet to say."""
@@ -104,9 +112,16 @@ class Poller:
         work: Work = run.entry.work
         after = work.check.timeout + GRACE
         result = stuck_result(work.check, self._clock.time() - after, after)._replace(started=run.started)
-        work.fails = result.outcome is Outcome.FAIL
+        turned, work.fails = not work.fails, result.outcome is Outcome.FAIL
         change = self._fold(work, result, None)
-        return lambda: self._tell(work.check, result, change)
+
+        def tell() -> None:
+            self._tell(work.check, result, change)
+            loss = self._judge(work, run.started or 0.0, turned) if work.fails else None
+            if loss is not None:
+                self._lose(work.check.name, loss)
+
+        return tell
 
     def grow_old(self, entry: Entry) -> Callable[[], None] | None:
         """Record that no result came in time; as above."""
@@ -119,19 +134,20 @@ class Poller:
     def slept(self, gap: Gap) -> None:
         """Nobody could look for so long: no result has grown old in it, and it is not covered."""
         self._registry.absent(gap.start, gap.end)
-        self._registry.tell("", "suspended", f"for {gap.end - gap.start:.3f} s")
 
     def look(self, figures: Mapping[str, Any] | None = None) -> None:
         """Record what the monitor sees of itself, when that is due. Any thread."""
-        result = None if self.watch is None else self.watch.look(figures)
-        if result is not None and self.watch is not None:
-            self._tell_all(self._registry.record(self.watch.check, result, NEVER))
+        watch = self.watch
+        result = None if watch is None else watch.look(figures)
+        if result is not None and watch is not None:
+            self._tell_all(self._registry.record(watch.check, result, NEVER))
 
     def _record(self, work: Work, result: Result, lost_since: float | None = None) -> CheckState | None:
         change = self._fold(work, result, lost_since)
         self._tell(work.check, result, change)
-        if self.watch is not None:
-            jump = self.watch.clock_was_set(result)
+        watch = self.watch
+        if watch is not None:
+            jump = watch.clock_was_set(result)
             if jump:
                 self._registry.tell("", "clock", jump)
         self.look()

@@ -160,19 +160,13 @@ class Registry:
 
     def lose(self, name: str, detail: str, since: float) -> Change | None:
         """Take back what failures since then (monotonic) have decided: they were the monitor's own."""
-        mono = self._monotonic()
         with self._lock:
             history = self._histories.get(name)
             last = None if history is None else history.state.last
             if history is None or last is None or last.outcome is not Outcome.FAIL or (last.started or 0.0) < since:
                 return None
-            result = lost_result(last, detail)
-            states = history.record(result, result_view(result), mono + self._ahead, self._ahead, since)
-            if states is None:
-                return None
-            change = Change(name, history.check, *states, result)
-            self._tell_change(self._clock.time(), change)
-        return change
+            left = history.expires - (self._monotonic() - self._slept)
+            return self.record(history.check, lost_result(last, detail), left, lost_since=since)
 
     def _tell_change(self, at: float, change: Change) -> None:
         before, after = change.before, change.after
@@ -213,7 +207,9 @@ class Registry:
         with self._lock:
             self._absences = [*self._absences, since + self._ahead][-ABSENCES:]
             self._absent_at = self._absences[-1]
-            self._slept += 0.0 if until is None else until - since
+            if until is not None:
+                self._slept += until - since
+                self.tell("", "suspended", f"for {until - since:.3f} s")
 
     def tell(self, check: str, kind: str, detail: str = "") -> None:
         """Add an event."""

@@ -35,7 +35,9 @@ class Owner(Protocol):
         """No result came in time. As above."""
 
     def slept(self, gap: Gap) -> None:
-        """Nobody could look for so long. On any thread; must not call the host."""
+        """Nobody could look for so long. On any thread, under the scheduler's lock, so that nobody reads anything
+        before it is known: takes no lock but the registry's, and must not call the host.
+        """
 
 
 class Scheduler:
@@ -54,7 +56,7 @@ class Scheduler:
         self._reset(lock or threading.RLock())
 
     def _reset(self, lock: threading.RLock) -> None:
-        # Guards all below and the entries. A leaf: the pool and the owner are called when it is free.
+        # Guards all below and the entries. The pool and the owner are called when it is free, but for Owner.slept.
         # Reentrant, as all locks here, for a signal handler of the host that stops a monitor in the midst of a call.
         self._lock = lock
         self._wake = threading.Condition(self._lock)
@@ -111,11 +113,10 @@ class Scheduler:
                 if books.stopped:
                     return
                 now = self._monotonic()
-                gap = books.notice(now)
+                gap = self._notice(now)
                 (stuck, old), jobs, lacking = books.find_late(now), books.launch_due(now), self._lacking(now)
                 if not (gap or jobs or stuck or old or lacking or books.stopped):
                     self._sleep(now)
-            self._tell_gap(gap)
             if jobs:
                 self.pool.submit_all(jobs)
             for run, claimed in stuck:
@@ -156,12 +157,13 @@ class Scheduler:
     def notice(self) -> None:
         """Notice that nobody could look for long, before anything is concluded from its being late."""
         with self._lock:
-            gap = self._books.notice(self._monotonic())
-        self._tell_gap(gap)
+            self._notice(self._monotonic())
 
-    def _tell_gap(self, gap: Gap | None) -> None:
+    def _notice(self, now: float) -> bool:
+        gap = self._books.notice(now)
         if gap is not None:
             self._owner.slept(gap)
+        return gap is not None
 
     # --- the workers' threads
 
@@ -169,6 +171,7 @@ class Scheduler:
         """Run it, unless nobody wants it any more, and put down the next one."""
         now = self._monotonic()
         with self._lock:
+            self._notice(now)
             wanted = self._books.begin(run, now)
         outlook = self._owner.execute(run) if wanted else None
         now = self._monotonic()
@@ -180,10 +183,8 @@ class Scheduler:
     def claim(self, run: Run) -> bool:
         """See Run.claim. A gap that nobody noticed yet is noticed here, for the result may be a victim of it."""
         with self._lock:
-            gap = self._books.notice(self._monotonic())
-            claimed = self._books.claim(run)
-        self._tell_gap(gap)
-        return claimed
+            self._notice(self._monotonic())
+            return self._books.claim(run)
 
     def extend(self, run: Run, seconds: float) -> None:
         """See Run.extend."""

@@ -222,15 +222,16 @@ class Store:
 
     def save(self) -> None:
         """Write the file now. What goes wrong is told in figures(), and tried again later."""
-        before, self._problem = self._problem, self._alone
+        before, problem = self._problem, self._alone
         if not self._alone:
             try:
                 self._replace()
                 self._saved_at = self._clock.time()
             except Exception as error:  # whatever the disk, or what a host's check has left in its history
-                self._problem = short(getattr(error, "strerror", None) or str(error), 200)
+                problem = short(getattr(error, "strerror", None) or str(error), 200)
                 self.touch(False)
-        if self._problem and self._problem != before:
+        self._problem = problem
+        if problem and problem != before:
             _log.warning("state file %s: %s", self._path, self._problem)
 
     def _replace(self) -> None:

@@ -25,8 +25,10 @@ COUNTED = {
 """Figures that only grow: a trouble when they did since the latest look."""
 
 
-AT_ONCE = ("stuck", "lost", "state_file")
-"""Figures that are a trouble, or are none any more, at once."""
+def _at_once(figures: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What is a trouble, or is none any more, at once."""
+    file = figures.get("state_file")
+    return figures.get("stuck"), figures.get("lost"), file and file["problem"]
 
 
 def troubles(figures: Mapping[str, Any], before: Mapping[str, Any], peak: float) -> Iterable[str]:
@@ -77,7 +79,7 @@ class Watch:
         seen = self._figures() if figures is None else figures
         with self._lock:
             before = self._before
-            if now < self.next and all(seen[key] == before.get(key) for key in AT_ONCE):
+            if now < self.next and _at_once(seen) == _at_once(before):
                 return None
             self._before, self.next = seen, now + EVERY
         peak = self._peak()
