@@ -1,12 +1,12 @@
 """All that is kept of one check: its state, its latest results, its statistics. Pure: the time is an argument.
 
-`now` is an instant of the timeline of `statistics`; `ahead` is how far that is ahead of the monotonic clock, by
+`now` is an instant of the timeline of `uptime`; `ahead` is how far that is ahead of the monotonic clock, by
 which results tell when they were started.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 from .checks import Check
 from .evaluate import CALM, FLAPS, Standing, advance, gone_stale, is_late, take_back
@@ -27,11 +27,14 @@ FAILURES = 8
 """Failures kept of each check, apart, so that successes cannot push them out."""
 
 
+_standing = functools.lru_cache(1000)(Standing)  # checks that stand alike share one
+
+
 class History:
     """What is known of one check. One owner at a time."""
 
     __slots__ = (
-        *("check", "expires", "failures", "latency", "recent", "seen", "standing", "state", "uptime", "view"),
+        *("check", "expires", "kept", "latency", "older", "seen", "standing", "state", "uptime", "view"),
         *("_ends", "_failing", "_flaps", "_noted", "_told"),
     )
 
@@ -40,13 +43,13 @@ class History:
         self.state = CheckState(check.name, since=since)
         self.expires = expires  # what was seen counts until then, or the first run is awaited
         self.seen = now  # when it was looked at last
-        self.recent: list[View] = []  # lists, for a deque takes half a KiB even when empty
-        self.failures: list[View] = []  # those that have left `recent`
+        self.kept: list[View] = []  # the latest results, and before them failures that are older
+        self.older = 0  # how many those are
         self.uptime, self.latency = Uptime(now), Latency(now)
         self.standing = self.stands(Status.UNKNOWN, awaited=True)  # until it expires
-        self.view: dict[str, Any] | None = None  # what was shown, as long as it holds
+        self.view: View | None = None  # what was shown, as long as it holds
         self._ends = 0.0  # when a slot of the statistics ends
-        self._failing = 0  # how many failures are in `recent`
+        self._failing = 0  # how many failures are among the latest
         self._flaps: tuple[float, ...] = ()  # when the status has changed, the latest few times
         self._noted: Status | None = None  # the status after the last of them
         self._told = Status.UNKNOWN  # the status that was told before it was flapping
@@ -59,7 +62,7 @@ class History:
         `view` is what is shown of the result, and ours from now on. With `lost_since` (monotonic) failures from then on
         were the monitor's own: what they decided is taken back.
         """
-        before, uptime, recent = self.state, self.uptime, self.recent
+        before, uptime, kept = self.state, self.uptime, self.kept
         last = before.last
         if last is not None and is_late(last, result):
             return None
@@ -80,13 +83,11 @@ class History:
         elif outcome is not UNKNOWN:
             self.latency.answered.add(result.elapsed)
         self.state, self.seen, self.view = after, now, None
-        recent.append(view)
+        kept.append(view)
         if result.reason or result.detail:
             self._keep(view)
-        if len(recent) > RECENT:
-            old = recent.pop(0)
-            if old["reason"]:
-                self._let_go(old)
+        if len(kept) - self.older > RECENT:
+            self._let_go()
         return before, after
 
     def _settle(self, now: float, settled: float) -> None:
@@ -103,15 +104,18 @@ class History:
             view["detail"] = ""
             return
         self._failing += 1
-        if self.failures and len(self.failures) + self._failing > FAILURES:
-            del self.failures[0]
+        if self.older and self.older + self._failing > FAILURES:
+            del self.kept[0]
+            self.older -= 1
 
-    def _let_go(self, old: View) -> None:
-        """Failures are kept longer."""
-        if old["outcome"] in FAILED:
-            self._failing -= 1
-            if len(self.failures) + self._failing < FAILURES:
-                self.failures.append(old)
+    def _let_go(self) -> None:
+        """The oldest of the latest results is one of them no more; a failure stays, if there is room."""
+        fails = self.kept[self.older]["outcome"] in FAILED
+        self._failing -= fails
+        if fails and self.older + self._failing < FAILURES:
+            self.older += 1
+        else:
+            del self.kept[self.older]
 
     def _mind_flapping(
         self, before: CheckState, after: CheckState, result: Result, now: float
@@ -137,7 +141,7 @@ class History:
     def stands(self, status: Status, *, awaited: bool = False) -> Standing:
         """What the aggregate has to know of it; not whether it has expired."""
         check = self.check
-        return Standing(status, check.critical, self.state.paused, awaited, check.group, check.own)
+        return _standing(status, check.critical, self.state.paused, awaited, check.group, check.own)
 
     def expire(self, at: float, when: float) -> tuple[CheckState, CheckState]:
         """No run finished in time: unknown from then on (`when` by the wall clock); the states before and after."""
@@ -149,7 +153,7 @@ class History:
 
     def resume(self) -> None:
         """Take up what was saved of it."""
-        self._failing = sum(seen["outcome"] in FAILED for seen in self.recent)
+        self._failing = sum(seen["outcome"] in FAILED for seen in self.kept[self.older :])
         self._noted = None if self.state.decided is Status.UNKNOWN else self.state.decided
         self.standing = self.stands(self.state.status)
 
@@ -169,4 +173,4 @@ class History:
 
     def latest(self, *outcomes: str) -> list[float]:
         """The seconds of the latest runs that ended so, oldest first."""
-        return [seen["elapsed_s"] for seen in (*self.failures, *self.recent) if seen["outcome"] in outcomes]
+        return [seen["elapsed_s"] for seen in self.kept if seen["outcome"] in outcomes]

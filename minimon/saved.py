@@ -32,8 +32,8 @@ def dump(history: History, at: float, awake: float) -> View:
             "decided": state.decided._value_,
             "passes": state.passes,
         },
-        "recent": list(history.recent),
-        "failures": list(history.failures),
+        "kept": list(history.kept),
+        "older": history.older,
         "uptime": history.uptime.dump(),
         "latency": history.latency.dump(),
     }
@@ -46,10 +46,10 @@ def load(check: Check, plain: Any, expires: float) -> History:
     at, seen = _number(plain["at"]), _number(plain["seen"])
     history = History(check, 0.0, seen, expires)
     history.state = _state(check.name, plain["state"])
-    if history.state.last is not None and not plain["recent"]:
-        raise ValueError("a latest result, and no results")
-    history.recent = [_result(each) for each in plain["recent"]][-RECENT:]
-    history.failures = [_result(each) for each in plain["failures"]][-FAILURES:]
+    history.kept, history.older = [_result(each) for each in plain["kept"]], _count(plain["older"])
+    recent = len(history.kept) - history.older
+    if not (history.state.last is not None) <= recent <= RECENT or history.older > FAILURES:
+        raise ValueError("results that cannot be")
     history.uptime, history.latency = Uptime.load(plain["uptime"], at), Latency.load(plain["latency"], at)
     history.resume()
     return history

@@ -41,7 +41,7 @@ def glimpse(history: History) -> Glimpse:
     state, seen = history.state, history.seen
     spans = history.uptime.spans(seen, state.answered, state.counts.fail)
     windows = history.latency.windows(RECENT, history.latest)
-    return Glimpse(history.check, state, history.standing, history.failures + history.recent, seen, spans, windows)
+    return Glimpse(history.check, state, history.standing, history.kept[:], seen, spans, windows)
 
 
 def check_view(seen: Glimpse, ahead: float) -> View:

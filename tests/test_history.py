@@ -753,21 +753,21 @@ def test_the_rings_hold_the_latest_runs_and_failures(seed: int) -> None:
     history = ringed(letters)
     latest = list(range(151 - RECENT, 151))
     older = [number for number in failed[-FAILURES:] if number not in latest]
-    assert (latest, older) == (numbers(history.recent), numbers(history.failures))
+    assert (latest, older) == (numbers(history.kept[history.older :]), numbers(history.kept[: history.older]))
 
 
 def test_successes_never_push_a_failure_out() -> None:
     """However many there are."""
     assert (list(range(1, 9)), list(range(985, 1_000))) == (
-        numbers(ringed("f" * 8 + "p" * 991).failures),
-        numbers(ringed("f" * 8 + "p" * 991).recent)[1:],
+        numbers(ringed("f" * 8 + "p" * 991).kept)[:8],
+        numbers(ringed("f" * 8 + "p" * 991).kept)[9:],
     )
 
 
 def test_the_detail_of_failures_is_kept() -> None:
     """Of what is in the rings, no other run has one."""
     history = ringed("pwfu" * 10)
-    rings = history.failures + history.recent
+    rings = history.kept
     kept = {number: seen["detail"] for number, seen in zip(numbers(rings), rings)}
     assert [str(number) if number % 4 in (3, 0) else "" for number in kept] == list(kept.values())
 
