@@ -155,7 +155,7 @@ class History:
         """Take up what was saved of it."""
         self._failing = sum(seen["outcome"] in FAILED for seen in self.kept[self.older :])
         self._noted = None if self.state.decided is Status.UNKNOWN else self.state.decided
-        self.standing = self.stands(self.state.status)
+        self.standing = self.stands(self.state.status, awaited=self.state.last is None)
 
     def unseen(self, since: float) -> None:
         """Nobody has looked since then: the time is not covered, and no failure before it has lasted through it."""

@@ -131,25 +131,24 @@ class Series:
         self._low += first
         self._hour, self._day = self._hour[first:end], self._day[first:end]
 
-    def windows(self, most: int, latest: Callable[[], Sequence[float]]) -> list[Window]:
+    def windows(self, most: int, latest: Callable[[], Sequence[float]]) -> tuple[Window, Window]:
         """The hour and the day. The `latest` values are asked for where a window has `most` at most of them."""
-        low, made = self._low, []
-        for counts, peak in ((self._hour, self._peaks[0]), (self._day, self._peaks[1])):
-            ranks = list(accumulate(counts))
-            n = ranks[-1] if ranks else 0
-            values = sorted(latest()[-n:]) if 0 < n <= most else []
-            if not n:
-                made.append(NO_WINDOW)
-            elif len(values) == n:
-                found = [values[-(-n * share // 100) - 1] for share in SHARES]
-                made.append(_make(Window, (n, *found, values[-1], "exact")))
-            else:
-                longest = max(peak, self._most)
-                found = [MIDDLES[low + bisect_left(ranks, -(-n * share // 100))] for share in SHARES]
-                if found[-1] > longest:
-                    found = [min(each, longest) for each in found]
-                made.append(_make(Window, (n, *found, longest, "buckets")))
-        return made
+        hour, day = list(accumulate(self._hour)), list(accumulate(self._day))
+        values = latest() if hour and hour[-1] <= most else ()
+        return self._window(hour, values, self._peaks[0]), self._window(day, values, self._peaks[1])
+
+    def _window(self, ranks: list[int], values: Sequence[float], peak: float) -> Window:
+        n = ranks[-1] if ranks else 0
+        if not n:
+            return NO_WINDOW
+        if n <= len(values):
+            found = sorted(values[-n:])
+            return _make(Window, (n, *[found[-(-n * share // 100) - 1] for share in SHARES], found[-1], "exact"))
+        longest = max(peak, self._most)
+        p50, p90, p95, p99 = [MIDDLES[self._low + bisect_left(ranks, -(-n * share // 100))] for share in SHARES]
+        if p99 > longest:
+            p50, p90, p95, p99 = min(p50, longest), min(p90, longest), min(p95, longest), longest
+        return _make(Window, (n, p50, p90, p95, p99, longest, "buckets"))
 
     def dump(self) -> dict[str, Any]:
         """As plain data. The sums are left out: they are made anew."""

@@ -73,14 +73,21 @@ class _Life(NamedTuple):
     started_at: float
     started: float
 
+    def halt(self) -> None:
+        """Nothing is polled, looked at or kept any more; never waits."""
+        self.scheduler.halt()
+        self.poller.watch = None
+        if self.store is not None:
+            self.store.halt()
+
     def stop(self, deadline: float) -> bool:
         """True when all threads have ended by then."""
-        ended = [part.stop(deadline) for part in (self.scheduler, self.notifier, self.store) if part is not None]
+        ended = [part.stop(deadline) for part in (self.store, self.scheduler, self.notifier) if part is not None]
         return all(ended)
 
     def after_fork(self) -> None:
         """In the child: no threads."""
-        for part in (self.scheduler, self.notifier, self.store, self.poller.watch):
+        for part in (self.scheduler, self.notifier, self.poller.watch):
             if part is not None:
                 part.after_fork()
 
@@ -204,8 +211,7 @@ class Monitor:
         with self._lock:
             life, self._life = self._life, None
             if life is not None:
-                life.scheduler.halt()  # before another one can be started
-                life.poller.watch = None
+                life.halt()  # before another one can be started
                 self._past.append(life)
                 self._be_absent()
             lives = list(self._past)
@@ -441,8 +447,9 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
-        if self._canary is not None:
-            self._canary.after_fork()
+        for part in (self._canary, self._store):
+            if part is not None:
+                part.after_fork()
         self._entries_lock = threading.RLock()
         lives = [*self._past, *([self._life] if self._life else [])]
         self._life, self._past = None, []

@@ -173,8 +173,7 @@ class Pool:
         self._drop_waiting()
         for _ in workers:
             self._jobs.put(None)
-        me = threading.current_thread()
-        ended = [join_until(worker.thread, deadline) for worker in workers if worker.thread is not me]
+        ended = [join_until(worker.thread, deadline) for worker in workers]
         return all(ended)
 
     def _drop_waiting(self) -> None:
@@ -191,7 +190,9 @@ class Pool:
 
 
 def join_until(thread: threading.Thread, deadline: float) -> bool:
-    """Wait for a thread until `deadline` (time.monotonic); True when it has ended."""
+    """Wait for a thread until `deadline` (time.monotonic); True when it has ended, or is the caller."""
+    if thread is threading.current_thread():
+        return True
     if thread.ident is not None:
         thread.join(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
     return not thread.is_alive()

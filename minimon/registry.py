@@ -314,6 +314,8 @@ class Registry:
         with self._lock:
             empty = self._find(name)
             left = math.inf if plain["left"] is None else float(plain["left"]) - off
+            if plain["at"] > mono + self._ahead + 60.0:  # it was written while polls went on
+                raise ValueError("of the future")
             history = load(empty.check, plain, mono - self._slept + left)
             history.unseen(history.seen)
             if left <= 0 and history.state.status is not Status.UNKNOWN:

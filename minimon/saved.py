@@ -10,7 +10,7 @@ from .conditions import short
 from .history import FAILURES, RECENT, History
 from .latency import Latency
 from .model import REASONS, CheckState, Counts, Outcome, Result, Status, Streak, View, result_view
-from .uptime import Uptime
+from .uptime import HOUR, Uptime
 
 
 def dump(history: History, at: float, awake: float) -> View:
@@ -51,6 +51,8 @@ def load(check: Check, plain: Any, expires: float) -> History:
     if not (history.state.last is not None) <= recent <= RECENT or history.older > FAILURES:
         raise ValueError("results that cannot be")
     history.uptime, history.latency = Uptime.load(plain["uptime"], at), Latency.load(plain["latency"], at)
+    if not history.uptime.settles - HOUR <= seen <= at:
+        raise ValueError("an instant that cannot be")
     history.resume()
     return history
 
@@ -101,7 +103,7 @@ def _number(value: Any) -> float:
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 53:
         raise ValueError(f"{value!r:.40} is no count")
     return value
 

@@ -72,8 +72,7 @@ class Scheduler:
     def stop(self, deadline: float) -> bool:
         """Start nothing more, wait for what runs until `deadline` (time.monotonic); True when all have ended."""
         self.halt()
-        me, thread = threading.current_thread(), self._thread
-        ended = thread is None or thread is me or join_until(thread, deadline)
+        ended = self._thread is None or join_until(self._thread, deadline)
         return self.pool.stop(deadline) and ended
 
     def halt(self) -> None:
@@ -173,12 +172,16 @@ class Scheduler:
         with self._lock:
             self._notice(now)
             wanted = self._books.begin(run, now)
-        outlook = self._owner.execute(run) if wanted else None
-        now = self._monotonic()
-        with self._lock:
-            jobs = self._books.end(run, outlook, now)
-        if jobs:
-            self.pool.submit_all(jobs)
+        outlook = Outlook(run.entry.interval) if wanted else None  # should its owner raise, against its word
+        try:
+            if wanted:
+                outlook = self._owner.execute(run)
+        finally:
+            now = self._monotonic()
+            with self._lock:
+                jobs = self._books.end(run, outlook, now)
+            if jobs:
+                self.pool.submit_all(jobs)
 
     def claim(self, run: Run) -> bool:
         """See Run.claim. A gap that nobody noticed yet is noticed here, for the result may be a victim of it."""

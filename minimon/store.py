@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from .checks import OWN
 from .clock import Clock
 from .conditions import short
 from .errors import ConfigError
@@ -34,7 +35,7 @@ SOON, SELDOM = 1.0, 10.0
 """Seconds between two writes at least, after a change and without one."""
 SHARE = 0.02
 """Of a processor, that writing may take."""
-QUIET = 30.0
+QUIET = 120.0
 """Seconds for which a file must be left alone by others before it is ours."""
 LARGEST = 1 << 29
 """Bytes that are read at most."""
@@ -42,6 +43,8 @@ MOST = 10_000
 """Histories that are kept for checks that are not there (yet)."""
 OLDEST = 90 * 86400.0
 """Seconds after which a history is of no use: the longest window is over."""
+LATEST = 1e11
+"""Seconds since the epoch: no clock says more."""
 LEFTOVER = 3600.0
 """Seconds after which a file that nobody has finished writing is removed."""
 
@@ -62,12 +65,11 @@ class Store:
             self._path = os.path.realpath(given)
         except (TypeError, ValueError) as error:  # ValueError: a NUL in it
             raise ConfigError(f"monitor: state_file must be a path, got {path!r:.60}") from error
-        if not given or "\0" in given or os.path.isdir(self._path):
+        if not given or "\0" in given or (os.path.exists(self._path) and not os.path.isfile(self._path)):
             raise ConfigError(f"monitor: state_file must be the path of a file, got {path!r:.60}")
         self._name, self._clock, self._registry = name, clock, registry
         self._others: dict[str, View] = {}  # histories of checks that are not there (yet)
         self._mine: tuple[int, ...] | None = None  # what the file looked like when we left it
-        self._alone = ""  # why the file is left alone for good
         self._yields_until = -1.0  # monotonic
         self._saved_at: float | None = None
         self._restored = self._problem = ""
@@ -97,7 +99,7 @@ class Store:
             plain = self._read()
             self._restored = "" if plain is None else self._take_up(plain)
         except _LeftAloneError as error:
-            self._alone = self._problem = str(error)
+            self._problem = str(error)
         except OSError as error:
             self._problem = f"cannot be read: {error.strerror or error}"
         except Exception as error:  # whatever stands in it
@@ -110,11 +112,11 @@ class Store:
         """What it says; None when there is nothing."""
         try:
             with open(self._path, "rb") as file:
-                content = file.read(LARGEST + 1)
-                self._mine = _looks(os.fstat(file.fileno()))
+                content, looks = file.read(LARGEST + 1), _looks(os.fstat(file.fileno()))
         except FileNotFoundError:
             return None
         if not content.strip():
+            self._mine = looks
             return None
         if not re.match(rb'\s*\{\s*"%s"' % KEY.encode(), content):
             raise _LeftAloneError("it is not a state file of minimon: it is left alone, and nothing is saved")
@@ -127,18 +129,22 @@ class Store:
             raise _LeftAloneError(
                 f"it belongs to the monitor {plain['name']!r:.60}: it is left alone, and nothing is saved"
             )
+        self._mine = looks
         return plain
 
     def _take_up(self, plain: Any) -> str:
-        saved_at, timeline = float(plain["saved_at"]), float(plain["timeline"])
+        saved_at, timeline = plain["saved_at"], plain["timeline"]
+        if not (0.0 <= saved_at < LATEST and timeline < LATEST):
+            raise ValueError("a time that cannot be")
         checks = {str(name): dict(history) for name, history in plain["checks"].items()}
-        stamp(saved_at)
         self._registry.go_on(timeline)
         for history in checks.values():
-            history.setdefault("saved_at", saved_at)
+            if type(history.get("saved_at")) is not float:
+                history["saved_at"] = saved_at
         self._others = checks
-        known = [name for name in checks if self._registry.has(name)]
-        restored = sum(self.recall(name) for name in known)
+        self.recall(OWN)
+        known = [name for name in checks if self._registry.has(name) and name != OWN]
+        restored = sum([self.recall(name) for name in known])
         text = f"{restored} of {len(known)} checks, as of {stamp(saved_at)}"
         self._registry.tell("", "restored", text)
         return text
@@ -168,7 +174,7 @@ class Store:
         folder, base = os.path.split(self._path)
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
-                if re.fullmatch(rf"{re.escape(base)}\.\d+\.tmp", name):
+                if re.fullmatch(rf"{re.escape(base)}\.[0-9a-f]+\.tmp", name):
                     path = os.path.join(folder, name)
                     if os.stat(path).st_mtime < time.time() - LEFTOVER:
                         os.remove(path)
@@ -177,8 +183,9 @@ class Store:
 
     def start(self) -> None:
         """Start the thread. Raises RuntimeError when the system gives none."""
-        self._stopping = False
-        self._thread = threading.Thread(target=self.work, name="minimon-store", daemon=True)
+        with self._lock:
+            before, self._stopping = self._thread, False
+            self._thread = threading.Thread(target=self.work, args=(before,), name="minimon-store", daemon=True)
         self._thread.start()
         self.touch(True)
 
@@ -190,8 +197,10 @@ class Store:
             self._touched, self._urgent = True, self._urgent or urgent
             self._lock.notify()
 
-    def work(self) -> None:
-        """The thread's loop."""
+    def work(self, before: threading.Thread | None = None) -> None:
+        """The thread's loop. One of an earlier life, which may hang in a write, is waited for."""
+        if before is not None:
+            before.join()
         last = -SELDOM
         while self._wait(last):
             last = self._clock.monotonic()
@@ -203,7 +212,7 @@ class Store:
     def _wait(self, last: float) -> bool:
         """Until it is time to write; False when it is for the last time."""
         with self._lock:
-            while not self._stopping:
+            while not self._stopping and self._thread is threading.current_thread():
                 now = self._clock.monotonic()
                 soon = max(last + SOON, self._next - SELDOM)
                 due = (soon if self._urgent else self._next) if self._touched else None
@@ -211,34 +220,34 @@ class Store:
                     self._touched = self._urgent = False
                     break
                 self._clock.wait(self._lock, None if due is None else due - now)
-            return not self._stopping
+            return not self._stopping and self._thread is threading.current_thread()
 
-    def stop(self, deadline: float) -> bool:
-        """Write it for the last time; True when that has ended by `deadline` (time.monotonic)."""
+    def halt(self) -> None:
+        """Write it for the last time, soon; never waits."""
         with self._lock:
             self._stopping = True
-            self._lock.notify()
+            self._lock.notify_all()
+
+    def stop(self, deadline: float) -> bool:
+        """True when the thread has ended by `deadline` (time.monotonic), after it was halted."""
         return self._thread is None or join_until(self._thread, deadline)
 
     def save(self) -> None:
         """Write the file now. What goes wrong is told in figures(), and tried again later."""
-        before, problem = self._problem, self._alone
-        if not self._alone:
-            try:
-                self._replace()
-                self._saved_at = self._clock.time()
-            except Exception as error:  # whatever the disk, or what a host's check has left in its history
-                problem = short(getattr(error, "strerror", None) or str(error), 200)
-                self.touch(False)
+        before, problem = self._problem, ""
+        try:
+            self._replace()
+            self._saved_at = self._clock.time()
+        except Exception as error:  # whatever the disk, or what a host's check has left in its history
+            problem = short(getattr(error, "strerror", None) or str(error), 200)
+            self.touch(False)
         self._problem = problem
         if problem and problem != before:
             _log.warning("state file %s: %s", self._path, self._problem)
 
     def _replace(self) -> None:
         self._mind_others()
-        path = f"{self._path}.{os.getpid()}.tmp"
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)
+        path = f"{self._path}.{os.urandom(6).hex()}.tmp"
         try:
             with open(path, "x", encoding="ascii", opener=_private) as file:
                 for piece in self._pieces():
@@ -261,7 +270,8 @@ class Store:
             found = None
         now = self._clock.monotonic()
         if found is not None and found != self._mine:
-            self._mine, self._yields_until = found, now + QUIET
+            self._read()
+            self._yields_until = now + QUIET
         if now < self._yields_until:
             raise _LeftAloneError("another process writes it: nothing is saved as long as that does")
 

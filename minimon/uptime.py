@@ -51,6 +51,7 @@ Sum = tuple[float, float, int, bool, int, int]
 Span = tuple[str, float, Tally]
 """A window: its name, where it begins, and what it amounts to."""
 NOTHING = Tally()
+A_GOOD_HOUR, A_GOOD_DAY = Tally(HOUR), Tally(DAY)
 
 
 def joined(span: Sum, after: Sum) -> Tally:
@@ -171,6 +172,8 @@ class Uptime:
         instants, kinds = self._instants, self._kinds
         first = bisect_right(instants, start) - 1
         if first + 1 == len(kinds):  # one stretch, as on most days
+            if kinds[-1] == UP:
+                return _make(Tally, (end - start, 0.0, 0, False, 0, 0))
             return _stretch(kinds[-1], start, end, instants[-1] == start)
         total = NOTHING
         for number in range(max(first, 0), bisect_left(instants, end)):
@@ -230,13 +233,18 @@ class Uptime:
 
         The windows below 7 days have no runs: their latencies know.
         """
-        settled = self._settled
+        settled, runs = self._settled, self._runs(answered, failed)
         week, month, quarter = self._totals
-        now = _make(Tally, self._span(settled, at)[1][:4] + self._runs(answered, failed))
+        if self._kinds[-1] == UP and self._instants[-1] <= min(settled, at - DAY):  # as on most days
+            hour, day = ("1h", at - HOUR, A_GOOD_HOUR), ("24h", at - DAY, A_GOOD_DAY)
+            now: Sum = (at - settled, 0.0, 0, False, *runs)
+        else:
+            hour, day = ("1h", *self._span(at - HOUR, at)), ("24h", *self._span(at - DAY, at))
+            now = (*self._span(settled, at)[1][:4], *runs)
         midnight = settled // DAY * DAY
         return (
-            ("1h", *self._span(at - HOUR, at)),
-            ("24h", *self._span(at - DAY, at)),
+            hour,
+            day,
             ("7d", settled - 7 * DAY, joined(week, now)),
             ("30d", midnight - 30 * DAY, joined(month, now)),
             ("90d", midnight - 90 * DAY, joined(quarter, now)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 from .checks import Check
@@ -73,24 +74,25 @@ def check_view(seen: Glimpse, ahead: float) -> View:
     return view.__dict__  # type: ignore[no-any-return]
 
 
+_boundary = functools.lru_cache(100)(stamp)
+"""Of full hours and midnights, which all checks share."""
+
+
 def _uptime(at: float, ahead: float, spans: tuple[Span, ...], windows: tuple[Window, ...]) -> View:
     """By window. Without coverage nothing is known, and nothing is claimed."""
     hour, day, failed_hour, failed_day = windows
-    runs = ((hour.n, failed_hour.n), (day.n, failed_day.n))
+    runs = {"1h": (hour[0], failed_hour[0]), "24h": (day[0], failed_day[0])}
     views = {}
-    for number, (name, start, (covered, down, begun, carried, answered, failed)) in enumerate(spans):
-        if number < 2:
-            answered, failed = runs[number]
+    for name, start, (covered, down, begun, carried, *counted) in spans:
+        answered, failed = runs.get(name) or counted
+        coverage = 1.0 if covered == at - start else round(covered / (at - start), 6)
         view: Any = _Uptime()
-        coverage = round(covered / (at - start), 6) if covered else 0.0
         view.ratio = (round(1.0 - down / covered, 6) if down else 1.0) if coverage else None
         view.coverage = coverage
-        setattr(view, "from", stamp(start + ahead))
+        setattr(view, "from", stamp(start + ahead) if name in runs else _boundary(start + ahead))
         view.down_s = round(down, 3) if down else 0.0
         view.incidents = begun + carried
-        view.success_ratio = (
-            (round(answered / (answered + failed), 6) if failed else 1.0) if answered + failed else None
-        )
+        view.success_ratio = round(answered / (answered + failed), 6) if failed else 1.0 if answered else None
         views[name] = view.__dict__
     return views
 
