@@ -34,7 +34,7 @@ class History:
     """What is known of one check. One owner at a time."""
 
     __slots__ = (
-        *("check", "expires", "kept", "latency", "older", "seen", "standing", "state", "uptime", "view"),
+        *("check", "expires", "kept", "latency", "lent", "older", "seen", "standing", "state", "uptime", "view"),
         *("_ends", "_failing", "_flaps", "_noted", "_told"),
     )
 
@@ -45,6 +45,7 @@ class History:
         self.seen = now  # when it was looked at last
         self.kept: list[View] = []  # the latest results, and before them failures that are older
         self.older = 0  # how many those are
+        self.lent = False  # whether a view has that list
         self.uptime, self.latency = Uptime(now), Latency(now)
         self.standing = self.stands(Status.UNKNOWN, awaited=True)  # until it expires
         self.view: View | None = None  # what was shown, as long as it holds
@@ -83,6 +84,9 @@ class History:
         elif outcome is not UNKNOWN:
             self.latency.answered.add(result.elapsed)
         self.state, self.seen, self.view = after, now, None
+        if self.lent:  # to a view, which is not to change
+            self.kept, self.lent = kept[:], False
+            kept = self.kept
         kept.append(view)
         if result.reason or result.detail:
             self._keep(view)

@@ -235,19 +235,20 @@ class Registry:
         when, mono = self._clock.time(), self._clock.monotonic()
         with self._lock:
             now = mono - self._slept
-            histories, standings = list(self._histories.values()), self._standings(now)
+            names, histories = list(self._histories), list(self._histories.values())
+            standings = self._standings(now)
             views = [history.view for history in histories]
             changed = [number for number, view in enumerate(views) if view is None]
             glimpses = [glimpse(histories[number]) for number in changed[:BATCH]]
-            stale = {each.check.name: self._as_of_now(each, mono) for each in histories if now > each.expires}
+            old = [each for each in histories if now > each.expires]
+            stale = {each.check.name: self._as_of_now(each, mono) for each in old}
             events = tuple(self._events)
         for number, seen in itertools.zip_longest(changed, glimpses):
-            history = histories[number]
-            views[number], standing = self._look(history, seen, when - mono - self._ahead)
-            if history.check.name not in stale:
+            views[number], standing = self._look(histories[number], seen, when - mono - self._ahead)
+            if names[number] not in stale:
                 standings[number] = standing
         counted = Counter(standings)
-        checks = {each.check.name: view.copy() for each, view in zip(histories, views) if view is not None}
+        checks = {name: view.copy() for name, view in zip(names, views) if view is not None}
         if OWN in checks:
             checks[OWN] = checks.pop(OWN)  # after those of the host
         for name, state in stale.items():

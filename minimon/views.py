@@ -38,11 +38,12 @@ class Glimpse(NamedTuple):
 
 
 def glimpse(history: History) -> Glimpse:
-    """Of now."""
+    """Of now. The list of results is lent, not copied: of many checks that would make as many objects more."""
+    history.lent = True
     state, seen = history.state, history.seen
     spans = history.uptime.spans(seen, state.answered, state.counts.fail)
     windows = history.latency.windows(RECENT, history.latest)
-    return Glimpse(history.check, state, history.standing, history.kept[:], seen, spans, windows)
+    return Glimpse(history.check, state, history.standing, history.kept, seen, spans, windows)
 
 
 def check_view(seen: Glimpse, ahead: float) -> View:

@@ -8,7 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
 from lines import Line, measuring, spread
 
@@ -21,29 +21,44 @@ CHECKS = 10_000
 CHANGED = CHECKS // 50
 
 
-class Watched:
-    """A lock that knows how long it was held at most, and without the garbage collections that fell into it: in those
-    no other thread runs anyway."""
+class Collections:
+    """Seconds that the interpreter's garbage collections have taken: in those no thread runs, lock or not, and how long
+    they are is a matter of all that the process holds."""
 
     def __init__(self) -> None:
-        self._lock, self._since, self._collecting = threading.RLock(), 0.0, 0.0
-        self.longest = self.longest_without = self._spent = 0.0
-        gc.callbacks.append(self._collected)
+        self.seconds = self._since = 0.0
+        gc.callbacks.append(self._told)
 
-    def _collected(self, phase: str, info: dict[str, int]) -> None:
+    def _told(self, phase: str, info: dict[str, int]) -> None:
+        now = time.perf_counter()
         if phase == "start":
-            self._collecting = time.perf_counter()
+            self._since = now
         else:
-            self._spent += time.perf_counter() - self._collecting
+            self.seconds += now - self._since
+
+
+class Watched:
+    """A lock that knows how long it was held at most, with the collections that fell into that and without them."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._lock, self._collections = threading.RLock(), collections
+        self._since = self._before = self.longest = self.longest_net = 0.0
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        self._since, self._spent = time.perf_counter(), 0.0
+        self._since, self._before = time.perf_counter(), self._collections.seconds
 
     def __exit__(self, *exc_info: object) -> None:
-        held = time.perf_counter() - self._since
-        self.longest, self.longest_without = max(self.longest, held), max(self.longest_without, held - self._spent)
+        held, collected = time.perf_counter() - self._since, self._collections.seconds - self._before
+        self.longest, self.longest_net = max(self.longest, held), max(self.longest_net, held - collected)
         self._lock.release()
+
+
+class Took(NamedTuple):
+    """Milliseconds of a snapshot, with collections and without."""
+
+    whole: float
+    net: float
 
 
 class Many:
@@ -51,7 +66,7 @@ class Many:
 
     def __init__(self, number: int) -> None:
         self.clock, self.chance = FakeClock(0.0, 1.7e9), random.Random(5)
-        self.registry = Registry(self.clock)
+        self.registry, self.collections = Registry(self.clock), Collections()
         self.checks = [Check(f"check {n}", "http://search.internal/", group=f"group {n % 20}") for n in range(number)]
         for check in self.checks:
             self.registry.add(check, 1e9)
@@ -69,40 +84,41 @@ class Many:
             result = Result(check.name, outcome, reason, "got 503" * fails, when, took, None, 200, now)
             self.registry.record(check, result, 1e9, result_view(result))
 
-    def again(self, changed: int) -> float:
-        """Seconds of a snapshot after so many have changed."""
+    def again(self, changed: int) -> Took:
+        """A snapshot after so many have changed."""
         self.clock.advance(60.0)
         self.poll(self.chance.sample(self.checks, changed))
-        return self.seconds()
+        return self.look()
 
-    def seconds(self) -> float:
-        """Of one snapshot."""
-        start = time.perf_counter()
+    def look(self) -> Took:
+        """One snapshot."""
+        start, before = time.perf_counter(), self.collections.seconds
         self.registry.snapshot()
-        return time.perf_counter() - start
+        whole = time.perf_counter() - start
+        return Took(1e3 * whole, 1e3 * (whole - (self.collections.seconds - before)))
+
+
+def line(what: str, took: list[Took], bar: float) -> Line:
+    """The median without collections; with them in the note."""
+    note = f"with garbage collections {statistics.median(each.whole for each in took):.0f}"
+    note += f", {spread([each.whole for each in took], 0)}"
+    return Line("snapshot", what, statistics.median(each.net for each in took), "ms", bar, note)
 
 
 def measure(quick: bool) -> Iterator[Line]:
     """The three bars."""
     many = Many(CHECKS)
     gc.collect()
-    cold = [many.seconds()]
+    cold = [many.look()]
     warm = [many.again(CHANGED) for _ in range(5 if quick else 30)]
     cold += [many.again(CHECKS) for _ in range(3 if quick else 9)]
-    unit: dict[str, Any] = {"unit": "ms"}
-    yield Line(
-        "snapshot", f"{CHECKS} checks, 2% changed", 1e3 * statistics.median(warm), bar=25, note=_ms(warm), **unit
-    )
-    yield Line("snapshot", "cold: all of them are new", 1e3 * statistics.median(cold), bar=350, note=_ms(cold), **unit)
-    many.registry._lock = lock = Watched()  # type: ignore[assignment]
+    yield line(f"{CHECKS} checks, 2% changed", warm, 25)
+    yield line("cold: all of them are new", cold, 350)
+    many.registry._lock = lock = Watched(many.collections)  # type: ignore[assignment]
     for changed in (CHANGED, CHECKS) * 3:
         many.again(changed)
-    note = f"{1e3 * lock.longest:.1f} with garbage collections, in which no thread runs anyway"
-    yield Line("snapshot", "the registry's lock, held at most", 1e3 * lock.longest_without, bar=10, note=note, **unit)
-
-
-def _ms(seconds: list[float]) -> str:
-    return spread([1e3 * each for each in seconds], 0)
+    note = f"with garbage collections {1e3 * lock.longest:.0f}"
+    yield Line("snapshot", "the registry's lock, held at most", 1e3 * lock.longest_net, "ms", 10, note)
 
 
 if __name__ == "__main__":
