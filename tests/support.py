@@ -8,9 +8,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def few(values: Iterable[Any], first: int = 2) -> list[Any]:
+    """These parameters, all but the first few of them for long runs only."""
+    return [
+        value if number < first else pytest.param(value, marks=pytest.mark.long) for number, value in enumerate(values)
+    ]
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> bool:

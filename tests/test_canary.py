@@ -742,6 +742,7 @@ def net() -> Iterator[Net]:
     assert wait_until(lambda: our_threads() == [])
 
 
+@pytest.mark.long
 def test_a_network_that_goes_and_comes_back(net: Net) -> None:
     """Nothing is told to be down: unknown, and up again; `self.lost` and `minimon` say why meanwhile."""
     net.cut()
@@ -762,6 +763,7 @@ def test_a_network_that_goes_and_comes_back(net: Net) -> None:
     }
 
 
+@pytest.mark.long
 def test_servers_that_go_while_the_network_is_there(net: Net) -> None:
     """They are down, for the canary answers."""
     net.cut(canary=False)

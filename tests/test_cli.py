@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support import ROOT, our_threads, wait_until
+from support import ROOT, few, our_threads, wait_until
 
 import minimon
 from minimon.cli import CONFIG, EXITS, FAILED, FINE, INTERRUPTED, UNREAD, USAGE, main
@@ -391,7 +391,7 @@ def test_functions_of_a_file_may_import_what_is_beside_it(say: Any, tmp_path: pa
 
 def test_the_demo_shows_three_checks(say: Any) -> None:
     """URLs first, lines for changes, and a table of steady, rogue, callable and the monitor itself at the end."""
-    code, out, err = say("demo", "--seconds", "0.8")
+    code, out, err = say("demo", "--seconds", "0.5")
     lines = out.splitlines()
     named = [line.split()[0] for line in lines[2:6]]
     assert (code, named, [line.split()[0] for line in lines[-4:]], err) == (
@@ -443,7 +443,7 @@ def test_a_port_that_is_taken_is_1_for_rogue_too(say: Any) -> None:
 
 @UNIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("command", ["demo", "run", "run --log", "run --json", "rogue"])
+@pytest.mark.parametrize("command", few(["demo", "run --json", "run", "run --log", "rogue"]))
 def test_a_signal_ends_it_well(file: Any, ok: str, command: str, number: int) -> None:
     """Ctrl-C and SIGTERM end it with 0, without a word on stderr."""
     argv = command.split()
@@ -487,7 +487,7 @@ def test_an_interrupt_while_the_file_is_executed_is_130(tmp_path: pathlib.Path) 
 
 
 @UNIX
-@pytest.mark.parametrize("command", ["demo", "run", "run --log", "run --json", "check", "help cli"])
+@pytest.mark.parametrize("command", few(["run", "check", "demo", "run --log", "run --json", "help cli"]))
 def test_a_closed_pipe_ends_it_quietly(file: Any, ok: str, command: str) -> None:
     """When nobody reads any more, it ends without a word."""
     argv = command.split()
@@ -559,7 +559,7 @@ DRAWING = re.compile(r"\x1b\[(?:\d+A|K|J)")
 @UNIX
 def test_the_table_is_redrawn_on_a_terminal(file: Any, ok: str) -> None:
     """On a terminal the table is drawn in place, in colours."""
-    code, written = on_terminal("run", file(good={"target": ok, "every": 0.05}), "--seconds", "0.8")
+    code, written = on_terminal("run", file(good={"target": ok, "every": 0.05}), "--seconds", "0.6")
     assert (code, "\x1b[5A\r" in written, "\x1b[32m● up" in written) == (FINE, True, True)
 
 
@@ -578,7 +578,7 @@ def test_a_dumb_terminal_gets_lines() -> None:
 
 
 @UNIX
-@pytest.mark.parametrize(("columns", "more"), [(40, {}), (120, {"COLUMNS": "40"})], ids=["terminal", "COLUMNS"])
+@pytest.mark.parametrize(("columns", "more"), [(40, {}), pytest.param(120, {"COLUMNS": "40"}, marks=pytest.mark.long)])
 def test_lines_fit_the_terminal(file: Any, columns: int, more: dict[str, str]) -> None:
     """The width is that of the terminal, or what COLUMNS says."""
     path = file(**{"a check of a long name": {"target": f"tcp://127.0.0.1:{closed_port()}", "every": 0.1}})

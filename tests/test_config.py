@@ -423,6 +423,7 @@ def test_a_renamed_resource_keeps_its_options(write: Write) -> None:
     assert (check.name, check.every, check.timeout, check.fall) == ("x #2", 4.0, 3.0, 7)
 
 
+@pytest.mark.long
 def test_ten_thousand_repeats_are_renamed_quickly(write: Write) -> None:
     """The names of repeats are not searched for one by one."""
     assert built(write("c.py", RESOURCES + "to_monitor = [resource('x')] * 10000")).checks[-1].name == "x #10000"

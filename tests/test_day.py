@@ -51,9 +51,9 @@ TRUE: dict[str, Any] = {
 }
 
 
-def test_an_hour_of_the_scripted_day() -> None:
+def test_half_an_hour_of_the_scripted_day() -> None:
     """Outages, flaps, lost packets, black holes, clock jumps, a suspended host, a lost network: no verdict is wrong."""
-    assert TRUE == judged(score(Day(seed=4, checks=3, seconds=2400.0).run()))
+    assert TRUE == judged(score(Day(seed=4, checks=3, seconds=1800.0).run()))
 
 
 @pytest.mark.long
@@ -174,11 +174,11 @@ def walked(seed: int, hours: float = 24.0) -> Walk:
     return walk
 
 
-@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(n, marks=pytest.mark.long) for n in range(6, 150))])
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(n, marks=pytest.mark.long) for n in range(4, 150))])
 def test_nothing_is_ever_wrong_on_a_random_day(seed: int) -> None:
     """Ratios between 0 and 1 or null, coverage at most all, counters that only grow, changes by their rule, late and
     double results without effect, two looks that agree: after every step."""
-    assert [] == walked(seed, 24.0 if seed > 5 else 8.0).broken
+    assert [] == walked(seed, 24.0 if seed > 3 else 8.0).broken
 
 
 def test_a_day_folds_to_the_same_state_again() -> None:
@@ -220,7 +220,7 @@ class Busy(threading.Thread):
             sum(range(1000))
 
 
-PLAN = [("silent", 2.0), ("reset", 1.8), ("cut_head", 1.8), ("flaky", 2.0), ("drip_head", 2.2), ("empty", 1.8)]
+PLAN = [("reset", 1.2), ("silent", 2.0), ("cut_head", 1.8), ("flaky", 2.0), ("drip_head", 2.2), ("empty", 1.8)]
 
 
 @pytest.mark.slow
@@ -240,13 +240,13 @@ def test_outages_in_real_time_beside_a_busy_host(outages: int) -> None:
         checks = [Check(name, server.url, **PACE) for name, server in servers.items()]
         stack.enter_context(Monitor(checks, on_change=lambda change: told.append(Told(time.monotonic(), change))))
         busy.start()
-        pause.wait(0.6)
+        pause.wait(0.4)
         for name, behaviour, seconds in plan:
             start, servers[name].behaviour = time.monotonic(), behaviour
             pause.wait(seconds)
             spans.append((start, time.monotonic()))
             servers[name].behaviour = "ok"
-            pause.wait(1.0)
+            pause.wait(0.7)
         busy.ends = True
     downs = [one for one in told if one.change.after.status is Status.DOWN]
     ups = [one.change.name for one in told if one.change.before.status is Status.DOWN]

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from support import python
+from support import few, python
 
 pytestmark = pytest.mark.slow  # starts many interpreters
 
@@ -301,7 +301,7 @@ def test_exits_are_quiet_at_any_moment() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
-@pytest.mark.parametrize("call", ["snapshot()", "overall()", "pause('3') or monitor.resume('3')"])
+@pytest.mark.parametrize("call", few(["snapshot()", "overall()", "pause('3') or monitor.resume('3')"], 1))
 def test_a_signal_handler_of_the_host_may_stop_the_monitor(call: str) -> None:
     """As a SIGTERM handler does, in the midst of whatever the main thread asks of it: no lock is waited for in vain."""
     seen = told(

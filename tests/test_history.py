@@ -428,7 +428,7 @@ def lived(seed: int) -> Iterator[tuple[Kept, Book]]:
 WINDOWS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "30d": 30 * 86_400.0, "90d": 90 * 86_400.0}
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 30))])
 def test_any_life_is_as_the_book_has_it(seed: int) -> None:
     """Seconds and incidents of every window, after each run."""
     for kept, book in lived(seed):
@@ -661,7 +661,7 @@ def restless(seed: int) -> tuple[Kept, list[Change], list[bool], int]:
     return kept, changes, expected, turns
 
 
-SEEDS = pytest.mark.parametrize("seed", range(5))
+SEEDS = pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.long) for n in range(2, 20))])
 
 
 @SEEDS

@@ -268,7 +268,8 @@ def polled(name: str) -> tuple[list[Seen], list[tuple[str, str]]]:
     return seen, [(change.before.status.value, change.after.status.value) for change in told if change.name == "a"]
 
 
-NAMES = pytest.mark.parametrize("name", OPTIONS)
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in list(OPTIONS)[2:]]
+NAMES = pytest.mark.parametrize("name", [*list(OPTIONS)[:2], *LONG])
 
 
 @NAMES

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from support import ROOT, python, wait_until
+from support import ROOT, few, python, wait_until
 
 import minimon
 from minimon import Check, Monitor, cli, reference
@@ -234,7 +234,7 @@ def test_a_vendored_copy_explains_itself(tmp_path: pathlib.Path) -> None:
     assert ("Not whole" in told.stdout, told.stdout.count(".snapshot"), told.stderr) == (False, 2, "")
 
 
-@pytest.mark.parametrize("topic", ["", *TOPICS])
+@pytest.mark.parametrize("topic", few(["", *TOPICS]))
 def test_help_starts_quickly(topic: str) -> None:
     """What a program needs to poll and to serve is not imported to explain it."""
     code = f"""

@@ -1249,11 +1249,12 @@ print(json.dumps(found))
 
 @forks
 @pytest.mark.slow
-def test_a_process_that_is_killed_leaves_a_whole_file(path: Path) -> None:
-    """At 20 random moments of one that does hardly anything but write it."""
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.long)])
+def test_a_process_that_is_killed_leaves_a_whole_file(path: Path, times: int) -> None:
+    """At random moments of one that does hardly anything but write it."""
     chance = random.Random(9)
-    moments = [chance.uniform(0.0, 0.04) for _ in range(20)]
-    assert [[True, True, ""]] * 20 == json.loads(told(KILLED.format(path=str(path), moments=moments)))
+    moments = [chance.uniform(0.0, 0.04) for _ in range(times)]
+    assert [[True, True, ""]] * times == json.loads(told(KILLED.format(path=str(path), moments=moments)))
 
 
 class Hourly:
@@ -1390,14 +1391,15 @@ def sees(monitor: Monitor, name: str, clock: FakeClock) -> bool:
 
 
 @pytest.mark.slow
-def test_no_damage_stops_anything(tmp_path: Path) -> None:
-    """Monitors start with any of 50 files, poll on, and show what can be; in half of them every history is odd."""
+@pytest.mark.parametrize("batches", [1, pytest.param(20, marks=pytest.mark.long)])
+def test_no_damage_stops_anything(tmp_path: Path, batches: int) -> None:
+    """Monitors start with any of ten files a batch, poll on, and show what can be; in half every history is odd."""
     code = f"""
 import faulthandler, json, sys
 faulthandler.dump_traceback_later(40, exit=True)
 sys.path.insert(0, "tests")
 import test_store
-print(json.dumps(test_store.fuzz({str(tmp_path)!r}, seed=7, batches=5)))
+print(json.dumps(test_store.fuzz({str(tmp_path)!r}, seed=7, batches={batches})))
 """
     ended = python(code, timeout=60.0)
     assert (0, "") == (ended.returncode, ended.stderr)

@@ -379,6 +379,7 @@ print(len(to_json({"document": document, "rest": 1})) < 10_000_000)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "code", [GENEALOGY, DOUBLING], ids=["children that know their parent", "twice the same, 40 deep"]
 )

@@ -421,6 +421,7 @@ def in_background(function: Callable[[], Any]) -> threading.Thread:
     return thread
 
 
+@pytest.mark.long
 def test_all_clients_share_one_call(held: Held) -> None:
     """However many ask a subject that hangs: one call of each method, two threads, and an answer within a second."""
     said = []
@@ -449,6 +450,7 @@ def test_clients_that_wait_get_the_answer_of_the_call_in_flight(held: Held) -> N
     assert [(200, {"status": "healthy"})] * 4 == said
 
 
+@pytest.mark.long
 def test_a_subject_that_recovers_is_asked_again(held: Held) -> None:
     """After a call that hung has ended, the next request makes a new one."""
     with HealthCheckServer(port=0).serving(Plain(held)) as server:
@@ -485,6 +487,7 @@ def test_the_worst_word_counts(words: tuple[Any, ...], expected: tuple[int, str]
     assert expected == (status, document["status"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["/health", "/status"])
 def test_several_slow_ones_are_unknown_within_a_second(held: Held, path: str) -> None:
     """The second is for the request, and not for each subject."""

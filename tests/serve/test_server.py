@@ -389,6 +389,7 @@ def test_an_idle_connection_is_dropped(quick: HealthCheckServer) -> None:
     assert (1, True) == (answer.count(b"HTTP/1.1 "), time.monotonic() - start < 1.2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("piece", [b"x", b"\r\n"])
 def test_a_client_that_drips_is_dropped(quick: HealthCheckServer, piece: bytes) -> None:
     """A byte now and then does not buy time for ever: a request has a deadline of its own."""
@@ -838,6 +839,7 @@ def test_stop_from_many_threads_at_once(server: HealthCheckServer) -> None:
     assert ([True] * 8, None) == (ended, server.httpd)
 
 
+@pytest.mark.long
 def test_stop_from_the_subjects_own_method() -> None:
     """A subject that stops its server neither deadlocks nor outlives the deadline of stop."""
     taken = []
