@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import pathlib
 import sys
 
 for folder in (pathlib.Path(__file__).parent, pathlib.Path(__file__).parent.parent):
     sys.path.insert(0, str(folder))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the thousands of collected tests out of each later garbage collection: they took a fifth of the suite's time."""
+    gc.collect()
+    gc.freeze()
