@@ -388,7 +388,7 @@ with Monitor(checks, on_change=lambda change: told.append((change.name, change.a
     print(json.dumps({"calls": calls, "told": told, "document": monitor.snapshot()}))
 server.stop()
 """
-RUN = 0.3
+RUN = 0.2
 """Seconds between two runs of a check."""
 
 

@@ -522,13 +522,13 @@ RULES: dict[str, Rule] = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("pace", few(PACES))
+@pytest.mark.parametrize("pace", few(PACES, 1))
 def test_a_look_at_all_of_a_life_says_the_same(pace: str, rule: str) -> None:
     """Of every window, at random instants of random lives."""
     assert [] == [look for look in looks(pace) if not RULES[rule](look)][:3]
 
 
-@pytest.mark.parametrize("pace", few(PACES))
+@pytest.mark.parametrize("pace", few(PACES, 1))
 def test_a_life_that_is_saved_and_loaded_goes_on_as_another(pace: str) -> None:
     """At any time: the same windows, then and ever after."""
     expected = [uptime.spans(at, 0, 0) for uptime, _, at in live(pace, 7)]

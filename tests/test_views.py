@@ -415,7 +415,7 @@ def test_views_are_whole_while_others_record() -> None:
     recorders = [threading.Thread(target=record) for _ in range(2)]
     for recorder in recorders:
         recorder.start()
-    views = [view for _ in range(5) for view in many.registry.snapshot()["checks"].values()]
+    views = [view for _ in range(3) for view in many.registry.snapshot()["checks"].values()]
     stop.set()
     for recorder in recorders:
         recorder.join(10.0)
