@@ -11,6 +11,6 @@ for folder in (pathlib.Path(__file__).parent, pathlib.Path(__file__).parent.pare
 
 
 def pytest_collection_finish() -> None:
-    """Keep the thousands of collected tests out of each later garbage collection: they took a fifth of the suite's time."""
+    """Keep thousands of collected tests out of every later collection of garbage: a fifth of the suite's time."""
     gc.collect()
     gc.freeze()
