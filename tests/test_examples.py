@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +45,10 @@ def running(*command: str, **more: str) -> Iterator[str]:
 
 def health_of(line: str) -> dict[str, str]:
     (url,) = re.findall(r"http://\S+/health", line)
-    return json.load(urllib.request.urlopen(url, timeout=5))  # type: ignore[no-any-return]
+    try:
+        return json.load(urllib.request.urlopen(url, timeout=5))  # type: ignore[no-any-return]
+    except urllib.error.HTTPError as error:  # 503 as long as nothing is known
+        return json.load(error)  # type: ignore[no-any-return]
 
 
 def test_the_index_names_every_example() -> None:
