@@ -20,7 +20,6 @@ from .errors import ConfigError, LifecycleError, UnknownCheckError, did_you_mean
 from .explain import explained
 from .log import logger
 from .model import Change, CheckState, Outcome, Result, View, stamp
-from .notify import Notifier
 from .poller import Poller, Work
 from .pool import deadline_in
 from .probes import Openers, prepare
@@ -31,6 +30,7 @@ from .watch import EVERY, Watch, itself
 
 if TYPE_CHECKING:  # imported when they are asked for
     from .canary import Canary
+    from .notify import Notifier
     from .store import Store
 
 _log = logger("monitor")
@@ -171,6 +171,14 @@ class Monitor:
 
         return Store(path, self.name, self._clock, self._registry)
 
+    def _make_notifier(self) -> Notifier | None:
+        if "on_change" not in self._hooks:
+            return None
+        from .notify import Notifier
+
+        before = next((past.notifier for past in reversed(self._past)), None)
+        return Notifier(self._hooks["on_change"], before)
+
     # --- life
 
     def start(self) -> Monitor:
@@ -181,8 +189,7 @@ class Monitor:
                 raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")
             fork.watch(self)
             self._pid = os.getpid()
-            before = next((past.notifier for past in reversed(self._past)), None)
-            notifier = Notifier(self._hooks["on_change"], before) if "on_change" in self._hooks else None
+            notifier = self._make_notifier()
             self._remember()
             poller = Poller(self._clock, self._registry, notifier, canary=self._canary, store=self._store)
             scheduler = Scheduler(self._clock, poller, *self._bounds, self._entries_lock)

@@ -12,7 +12,6 @@ from .clock import Clock
 from .evaluate import RETRY, lost_result, retry_after
 from .log import logger
 from .model import Change, CheckState, Outcome, Result, result_view, stamp
-from .notify import Notifier
 from .probes import Prepared, observe
 from .registry import Registry
 from .timetable import FALLBACK, draw, lasting
@@ -20,6 +19,7 @@ from .watch import Watch
 
 if TYPE_CHECKING:  # imported when they are asked for
     from .canary import Canary, Loss
+    from .notify import Notifier
     from .store import Store
 
 _log = logger("poller")

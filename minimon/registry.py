@@ -7,8 +7,8 @@ import math
 import threading
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from .checks import OWN, Check
 from .clock import Clock
@@ -16,7 +16,6 @@ from .errors import ConfigError, UnknownCheckError, did_you_mean
 from .evaluate import CALM, FLAPS, Standing, aggregate, by_group, gone_stale, lost_result
 from .history import History
 from .model import Change, CheckState, Outcome, Result, Status, View, result_view, stamp
-from .saved import dump, load
 from .views import Glimpse, check_view, glimpse
 
 EVENTS = 50
@@ -27,6 +26,7 @@ BATCH = 100
 """Checks whose history is looked into within one hold of the lock, at most."""
 
 STATUSES = tuple(Status)
+Seen = TypeVar("Seen")
 _make = tuple.__new__  # see evaluate: a third of the cost of calling the class
 
 
@@ -282,15 +282,18 @@ class Registry:
                 history.view = view
         return view, seen.standing
 
-    def dump(self) -> Iterator[tuple[str, View]]:
-        """Everything of every check, one after another, each as of an instant of its own: for the state file."""
+    def each(self, look: Callable[[History, float, float], Seen]) -> Iterator[tuple[str, Seen]]:
+        """What `look` makes of every history, one after another, under the lock and each at an instant of its own.
+
+        It is given the history, that instant on the timeline, and the same by which the history expires.
+        """
         for name in list(self._histories):
             with self._lock:
                 history = self._histories.get(name)
                 mono = self._monotonic()
-                plain = None if history is None else dump(history, mono + self._ahead, mono - self._slept)
-            if plain is not None:
-                yield name, plain
+                seen = None if history is None else look(history, mono + self._ahead, mono - self._slept)
+            if seen is not None:
+                yield name, seen
 
     @property
     def timeline(self) -> float:
@@ -306,18 +309,17 @@ class Registry:
         with self._lock:
             self._ahead = max(self._ahead, timeline - self._monotonic())
 
-    def restore(self, name: str, plain: View, off: float) -> None:
-        """Take up what was saved of a check `off` seconds ago. Raises for what is no history, or for another target.
+    def restore(self, name: str, load: Callable[[Check, float], History], at: float, left: float) -> None:
+        """Take up what was known of a check at that instant of the timeline: `load(check, expires)` is its history.
 
-        What is still fresh by then counts on; the time without a monitor is not covered.
+        It is fresh for `left` more seconds; the time without a monitor is not covered. Raises what `load` does.
         """
         mono = self._monotonic()
         with self._lock:
             empty = self._find(name)
-            left = math.inf if plain["left"] is None else float(plain["left"]) - off
-            if plain["at"] > mono + self._ahead + 60.0:  # it was written while polls went on
+            if at > mono + self._ahead + 60.0:  # it was written while polls went on
                 raise ValueError("of the future")
-            history = load(empty.check, plain, mono - self._slept + left)
+            history = load(empty.check, mono - self._slept + left)
             history.unseen(history.seen)
             if left <= 0 and history.state.status is not Status.UNKNOWN:
                 history.expire(history.seen, self._clock.time() + left)

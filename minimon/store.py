@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import threading
@@ -24,6 +25,7 @@ from .log import logger
 from .model import View, parse_json, stamp
 from .pool import join_until
 from .registry import Registry
+from .saved import dump, load
 
 _log = logger("store")
 
@@ -156,7 +158,9 @@ class Store:
         if plain is None:
             return False
         try:
-            self._registry.restore(name, plain, max(0.0, self._clock.time() - float(plain["saved_at"])))
+            off = max(0.0, self._clock.time() - float(plain["saved_at"]))
+            left = math.inf if plain["left"] is None else float(plain["left"]) - off
+            self._registry.restore(name, lambda check, expires: load(check, plain, expires), plain["at"], left)
         except Exception as error:  # as above
             _log.warning("state file %s: check %s begins anew: %s", self._path, name, short(str(error), 200))
             return False
@@ -289,7 +293,7 @@ class Store:
         comma = ""
         with self._lock:
             others = [(name, plain) for name, plain in self._others.items() if plain["saved_at"] > now - OLDEST]
-        for name, plain in (*others[-MOST:], *self._registry.dump()):
+        for name, plain in (*others[-MOST:], *self._registry.each(dump)):
             yield f"{comma}\n{json.dumps(name)}: {json.dumps(plain, allow_nan=False)}"
             comma = ","
         yield "}}\n"

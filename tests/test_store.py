@@ -118,9 +118,9 @@ class Held(Registry):
         super().__init__(clock)
         self.begun, self.free = threading.Event(), threading.Event()
 
-    def dump(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def each(self, look: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
         """As ever, with a pause after the first."""
-        for pair in super().dump():
+        for pair in super().each(look):
             yield pair
             self.begun.set()
             self.free.wait(20.0)

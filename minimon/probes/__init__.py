@@ -19,7 +19,6 @@ from ..evaluate import Verdict, judge
 from ..model import Outcome, Response, Result
 from .call import CallProbe
 from .http import HttpProbe, Openers
-from .tcp import TcpProbe
 
 __all__ = ["Openers", "Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare", "probe"]
 
@@ -63,7 +62,11 @@ def _probe_of(target: Any, options: Mapping[str, Any], openers: Openers) -> Call
         return target
     if callable(target):
         return CallProbe(target)
-    return TcpProbe(target) if target[:4].lower() == "tcp:" else HttpProbe(target, options, openers)
+    if target[:4].lower() != "tcp:":
+        return HttpProbe(target, options, openers)
+    from .tcp import TcpProbe
+
+    return TcpProbe(target)
 
 
 def observe(prepared: Prepared, clock: Clock) -> Result:
