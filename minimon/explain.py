@@ -56,7 +56,8 @@ def actual(state: CheckState) -> str:
     code = "" if last.status_code is None else f", status_code {last.status_code}"
     if last.outcome is Outcome.PASS:
         return f"passed in {last.elapsed:.3f} s{code}"
-    return f"{last.reason}: {last.detail}" if last.detail else last.reason
+    says_so = last.detail.startswith(last.reason)  # as "status_code: expected 2xx" does of `status`
+    return f"{last.reason}: {last.detail}" if last.detail and not says_so else last.detail or last.reason
 
 
 def _sentences(check: Check, state: CheckState, told: View) -> Iterator[str]:
