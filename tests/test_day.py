@@ -156,11 +156,11 @@ class Walk:
 
     def _look_at_change(self, before: CheckState, after: CheckState, result: Result) -> None:
         """A status changes by its rule only."""
+        was_down = before.decided is Status.DOWN
         allowed = {
-            Status.UP: result.ok,
+            Status.UP: result.ok and (after.passes >= self.rise or not was_down),
             Status.DEGRADED: result.outcome is Outcome.WARN or before.decided is Status.DEGRADED,
-            Status.DOWN: result.outcome is Outcome.FAIL
-            and (after.streak.n >= self.fall or before.decided is Status.DOWN),
+            Status.DOWN: was_down or (result.outcome is Outcome.FAIL and after.streak.n >= self.fall),
             Status.UNKNOWN: result.outcome is Outcome.UNKNOWN,
         }
         if not allowed[after.status]:
