@@ -78,7 +78,7 @@ def advance(check: Check, state: CheckState, result: Result) -> CheckState:
         turned, prior = result[8], decided
     if outcome is not UNKNOWN and _SPOKEN[outcome] is not decided:
         decided = _decide(check, decided, streak, passes)
-    now = decided if outcome is PASS else _status(status, decided, outcome)
+    now = decided if outcome is PASS and decided is not DOWN else _status(status, decided, outcome)
     fields = (
         name,
         now,
@@ -90,7 +90,7 @@ def advance(check: Check, state: CheckState, result: Result) -> CheckState:
         _tallied(reasons, reason) if reason else reasons,
         result,
         paused,
-        "" if outcome is PASS and now is UP else _explain(check, now, streak, passes, result),
+        "" if outcome is PASS and now is UP else _explain(check, now, decided, streak, passes, result),
         decided,
         passes,
         turned,
@@ -133,10 +133,13 @@ def _decide(check: Check, decided: Status, streak: Streak, passes: int) -> Statu
 
 
 def _status(status: Status, decided: Status, outcome: Outcome) -> Status:
-    """The decided status, but `unknown` after an unknown result until something was decided or seen to pass."""
+    """The decided status, but `unknown` after an unknown result until a run agrees with it, or something was decided.
+
+    So a run that passes never makes news of being down, nor a failure of being up.
+    """
     if outcome is UNKNOWN:
         return Status.UNKNOWN
-    if status is Status.UNKNOWN and outcome is FAIL and decided is not DOWN:
+    if status is Status.UNKNOWN and (outcome is FAIL) is not (decided is DOWN):
         return status
     return decided
 
@@ -156,10 +159,10 @@ def _tallied(reasons: tuple[tuple[str, int], ...], reason: str) -> tuple[tuple[s
     return tuple(tally.items())
 
 
-def _explain(check: Check, status: Status, streak: Streak, passes: int, result: Result) -> str:
+def _explain(check: Check, status: Status, decided: Status, streak: Streak, passes: int, result: Result) -> str:
     """Why it is not up, or how far it is on the way to a change."""
     text = result.detail or result.reason
-    steps = _steps(check, status, streak, passes)
+    steps = _steps(check, status, decided, streak, passes)
     if not steps:
         return text
     return (
@@ -169,21 +172,21 @@ def _explain(check: Check, status: Status, streak: Streak, passes: int, result: 
     )
 
 
-def _steps(check: Check, status: Status, streak: Streak, passes: int) -> str:
+def _steps(check: Check, status: Status, decided: Status, streak: Streak, passes: int) -> str:
     """How far it is on the way to a change, such as "2 of 3 failures"; "" when it is not."""
     outcome = streak.outcome
     if outcome is FAIL:
         return "" if status is DOWN or streak.n >= check.fall else f"{streak.n} of {check.fall} failures"
     if outcome is WARN and status is UP:
         return f"{streak.n} of {check.fall} warnings"
-    if outcome is not UNKNOWN and status is DOWN:
+    if outcome is not UNKNOWN and decided is DOWN:
         return f"{passes} of {check.rise} passes"
     return f"{streak.n} of {check.rise} passes" if outcome is PASS and status is DEGRADED else ""
 
 
 def progress(check: Check, state: CheckState) -> str:
     """How far it is on the way to a change, such as "2 of 3 failures"; "" when it is not."""
-    return _steps(check, state.status, state.streak, state.passes)
+    return _steps(check, state.status, state.decided, state.streak, state.passes)
 
 
 def gone_stale(state: CheckState, at: float) -> CheckState:

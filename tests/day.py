@@ -21,6 +21,8 @@ EVERY, TIMEOUT, RETRY, FALL, RISE = 1.0, 0.6, 0.4, 3, 2
 SLOW = 0.2
 """Seconds of an answer above which a check warns."""
 WALL = 1_700_000_000.0
+LEAST = 1200.0
+"""Seconds of a window that must be known for its uptime to be judged: of less, one interval is 0.1%."""
 
 DOWN: dict[str, tuple[Response, float]] = {
     "refused": (Response(error=Fault("connect", "refused")), 0.001),
@@ -322,21 +324,27 @@ def _errors(day: Day, blind: list[Incident]) -> dict[str, list[float]]:
     errors: dict[str, list[float]] = {}
     for stock in day.stock:
         number = day.names.index(stock.name)
-        unseen = [*blind, *day.world.of(number, "stuck")]
+        calls = number == len(day.names) - 1  # the callable needs no network
+        unseen = [each for each in blind if not (calls and each.kind == "no network")] + day.world.of(number, "stuck")
         for window, said in stock.uptime.items():
             start = max(0.0, _instant(said["from"]) - stock.ahead)
             known = stock.at - start - _seconds(unseen, start, stock.at)
             down = 0.0
             for outage in day.world.of(number, *DOWN):
                 since, until = max(start, outage.start), min(stock.at, outage.end)
-                down += max(0.0, until - since) - (_seconds(unseen, since, until) if until > since else 0.0)
-            if known > 600.0 and said["ratio"] is not None:
+                down += max(0.0, until - since - _seconds(unseen, since, until))
+            if known > LEAST and said["ratio"] is not None:
                 errors.setdefault(window, []).append(abs(said["ratio"] - (1.0 - down / known)))
     return errors
 
 
 def _seconds(incidents: list[Incident], start: float, end: float) -> float:
-    return sum(each.overlaps(start, end) for each in incidents)
+    """Of a span, those in which one of these incidents was, or several."""
+    seconds, at = 0.0, start
+    for each in sorted(incidents, key=lambda incident: incident.start):
+        seconds += max(0.0, min(each.end, end) - max(each.start, at))
+        at = max(at, each.end)
+    return seconds
 
 
 def _instant(text: str) -> float:

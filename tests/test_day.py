@@ -160,7 +160,7 @@ class Walk:
         allowed = {
             Status.UP: result.ok and (after.passes >= self.rise or not was_down),
             Status.DEGRADED: result.outcome is Outcome.WARN or before.decided is Status.DEGRADED,
-            Status.DOWN: was_down or (result.outcome is Outcome.FAIL and after.streak.n >= self.fall),
+            Status.DOWN: result.outcome is Outcome.FAIL and (after.streak.n >= self.fall or was_down),
             Status.UNKNOWN: result.outcome is Outcome.UNKNOWN,
         }
         if not allowed[after.status]:

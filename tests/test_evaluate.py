@@ -223,14 +223,16 @@ def test_a_harnessed_function_judges_itself(letter: str) -> None:
         (3, 2, "uf", "??"),
         (3, 2, "fffu", "??D?"),
         (3, 2, "fffuf", "??D?D"),
-        (3, 2, "fffup", "??D?D"),
-        (3, 2, "fffupp", "??D?DU"),
+        (3, 2, "fffup", "??D??"),
+        (3, 2, "fffupp", "??D??U"),
+        (3, 2, "fffupf", "??D??D"),
+        (3, 2, "fffuwf", "??D??D"),
         (3, 2, "pwwwu", "UUUG?"),
         (3, 2, "pwwwup", "UUUG?G"),
         # unknown breaks what is counted in a row
         (3, 2, "pffuf", "UUU??"),
         (3, 2, "pffufff", "UUU???D"),
-        (3, 2, "fffpup", "??DD?D"),
+        (3, 2, "fffpup", "??DD??"),
         (3, 2, "pwwuw", "UUU?U"),
     ],
 )
@@ -258,7 +260,7 @@ def by_the_book(script: str, fall: int, rise: int) -> str:
         if in_a_row(seen, "w") >= fall and decided == "U":
             decided = "G"
         was_unknown = shown[-1:] in ("", "?")
-        if seen[-1] == "u" or (seen[-1] == "f" and was_unknown and decided != "D"):
+        if seen[-1] == "u" or (was_unknown and (seen[-1] == "f") != (decided == "D")):
             shown += "?"
         else:
             shown += decided
