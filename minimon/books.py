@@ -314,7 +314,7 @@ class Books:
             entry.suspect = outlook is not None and outlook.timed_out
             home = entry.home
             if not (entry.paused or home is None or home.stopped):
-                if outlook is not None and not (run.stuck or run.slept):
+                if outlook is not None and not run.stuck:
                     home._keep_until(entry, outlook.interval, now)
                 home._arm_next(entry, run.due, outlook, now)
         jobs = self._launch_held(now) if self._held and not self.stopped else []

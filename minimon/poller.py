@@ -70,6 +70,7 @@ class Poller:
         if not run.claim():
             return Outlook(interval, timed_out=run.stuck)
         if run.slept:  # nobody knows whether it was the target: it is asked again
+            self._registry.renew(work.check, lasting(interval, work.check.timeout))
             return Outlook(interval, min(interval, RETRY))
         work.interval = interval
         state = self._record(work, *self._ours(run, work, result))

@@ -131,12 +131,16 @@ class Registry:
 
     def _catch_up(self, history: History, mono: float) -> None:
         """What has happened to a check while nobody looked at it: it was not covered, or it grew old."""
-        if history.seen <= self._absent_at:
-            history.unseen(self._absences[bisect_left(self._absences, history.seen)])
+        self._mind_absence(history)
         if mono - self._slept > history.expires:
             self._expire(history, mono)
 
+    def _mind_absence(self, history: History) -> None:
+        if history.seen <= self._absent_at:
+            history.unseen(self._absences[bisect_left(self._absences, history.seen)])
+
     def _expire(self, history: History, mono: float) -> Change | None:
+        self._mind_absence(history)
         over = mono - self._slept - history.expires
         state = history.state
         if over < 0 or state.last is None:
@@ -193,11 +197,21 @@ class Registry:
             if history is not None and history.state.last is None:
                 history.expires = mono - self._slept + lasts
 
+    def renew(self, check: Check, lasts: float) -> None:
+        """A run has ended, and nobody knows what it saw: what was seen before counts for so many seconds more."""
+        mono = self._clock.monotonic()
+        with self._lock:
+            history = self._histories.get(check.name)
+            if history is not None and history.check is check:
+                history.expires = max(history.expires, mono - self._slept + lasts)
+
     def pause(self, name: str, paused: bool) -> bool:
         """Mark the check paused or not; True when that is new. Raises UnknownCheckError."""
         mono = self._clock.monotonic()
         with self._lock:
-            return self._find(name).pause(paused, mono + self._ahead)
+            history = self._find(name)
+            self._mind_absence(history)
+            return history.pause(paused, mono + self._ahead)
 
     def absent(self, since: float, until: float | None = None) -> None:
         """Nobody could look from then on (monotonic): that time is not covered.

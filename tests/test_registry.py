@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -265,6 +266,34 @@ def test_a_new_result_ends_staleness() -> None:
     fixed.clock.advance(50.0)
     fixed.record(PASS)
     assert ("up", 2) == (fixed.view()["status"], fixed.view()["streak"]["n"])
+
+
+def expired(fixed: Fixed) -> None:
+    """Found to be too old, by the scheduler."""
+    assert fixed.registry.expire(fixed.check) is not None
+
+
+@pytest.mark.parametrize("after", [expired, lambda fixed: fixed.registry.pause("a", True)], ids=["stale", "paused"])
+def test_a_time_that_nobody_saw_is_never_covered(after: Callable[[Fixed], object]) -> None:
+    """Whatever is the first that happens to a check then, and not a result."""
+    fixed = Fixed()
+    fixed.record(PASS, PASS, expires=112.0)
+    fixed.clock.advance(1000.0)
+    fixed.registry.absent(103.0, 1102.0)
+    fixed.clock.advance(20.0)
+    after(fixed)
+    fixed.registry.pause("a", False)
+    fixed.record(PASS, started=fixed.clock.monotonic() + 1.0)
+    assert 2.0 == round(fixed.view()["uptime"]["24h"]["coverage"] * 86_400.0, 1)
+
+
+def test_what_was_seen_counts_on_when_a_run_saw_nothing() -> None:
+    """It ended, so its check is looked after."""
+    fixed = Fixed()
+    fixed.record(PASS, expires=105.0)
+    fixed.registry.renew(fixed.check, 10.0)
+    fixed.clock.advance(9.0)
+    assert Status.UP is fixed.registry.state("a").status
 
 
 def test_stale_checks_are_counted_as_unknown() -> None:
