@@ -51,6 +51,10 @@ ALIASES = MappingProxyType(
 """Words of others, each with ours."""
 
 
+LONGEST, MOST = 64, 50
+"""Characters of a word, and how many words that begin alike, that are compared at most: that is slow."""
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A hint for the end of a message: the nearest known word, else all of them."""
     import difflib  # only ever needed on the way to an error
@@ -58,5 +62,15 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     names = sorted(known)
     if ALIASES.get(str(word)) in names:
         return f"did you mean {ALIASES[str(word)]!r}?"
-    near = difflib.get_close_matches(str(word), names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names)}"
+    text = str(word)[:LONGEST]
+    alike = [name for name in names if len(name) <= LONGEST]
+    if len(alike) > MOST:
+        alike.sort(key=lambda name: (-_shared(name, text), abs(len(name) - len(text))))
+    near = difflib.get_close_matches(text, alike[:MOST], n=1)
+    more = ", ..." if len(names) > MOST else ""
+    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names[:MOST])}{more}"
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next((number for number, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))

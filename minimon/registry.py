@@ -90,6 +90,7 @@ class Registry:
 
     def remove(self, name: str) -> Check:
         """Forget this check; the Check that it was. Raises UnknownCheckError."""
+        self._mind_name(name)
         with self._lock:
             history = self._find(name)
             del self._histories[name]
@@ -97,6 +98,7 @@ class Registry:
 
     def state(self, name: str) -> CheckState:
         """The state of this check, as of now. Raises UnknownCheckError."""
+        self._mind_name(name)
         with self._lock:
             return self._as_of_now(self._find(name), self._clock.monotonic())
 
@@ -207,6 +209,7 @@ class Registry:
 
     def pause(self, name: str, paused: bool) -> bool:
         """Mark the check paused or not; True when that is new. Raises UnknownCheckError."""
+        self._mind_name(name)
         mono = self._clock.monotonic()
         with self._lock:
             history = self._find(name)
@@ -277,6 +280,7 @@ class Registry:
 
     def look_up(self, name: str) -> tuple[Check, CheckState, View]:
         """One check, its state and its view, as of now. Raises UnknownCheckError."""
+        self._mind_name(name)
         when, mono = self._clock.time(), self._monotonic()
         with self._lock:
             history = self._find(name)
@@ -345,12 +349,18 @@ class Registry:
         """In the child: a fresh lock; what was known stays, and goes stale."""
         self._lock = threading.RLock()
 
+    def _mind_name(self, name: str) -> None:
+        """Raise UnknownCheckError, with a hint, if there is no such check; without the lock, for a hint takes long."""
+        names = list(self._histories)
+        if not (isinstance(name, str) and name in self._histories):
+            hint = did_you_mean(name, names) if names else "there is none yet"
+            raise UnknownCheckError(f"no check is named {name!r:.80}; {hint}")
+
     def _find(self, name: str) -> History:
         try:
             return self._histories[name]
-        except KeyError:
-            hint = did_you_mean(name, self._histories) if self._histories else "there is none yet"
-            raise UnknownCheckError(f"no check is named {name!r:.80}; {hint}") from None
+        except KeyError:  # it was removed meanwhile
+            raise UnknownCheckError(f"no check is named {name!r:.80}") from None
 
 
 def _expired(history: History) -> Standing:

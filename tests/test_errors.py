@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import inspect
 import pickle
+import time
 
 import pytest
 
@@ -74,6 +75,26 @@ def test_the_nearest_known_word_is_offered() -> None:
 def test_without_a_near_word_all_are_told() -> None:
     """What resembles nothing gets the whole list, sorted."""
     assert "known are: every, timeout" == did_you_mean("zzz", ["timeout", "every"])
+
+
+def test_of_many_words_a_few_are_told() -> None:
+    """Nobody reads ten thousand."""
+    told = did_you_mean("zzz", [f"name-{number:05d}" for number in range(10_000)])
+    assert ("known are: name-00000, name-00001", 50, ", ...") == (told[:33], told.count("name"), told[-5:])
+
+
+def test_of_many_words_those_that_begin_alike_are_nearest() -> None:
+    """They are compared first."""
+    assert "did you mean 'name-07655'?" == did_you_mean("name-0765", [f"name-{number:05d}" for number in range(7656)])
+
+
+@pytest.mark.parametrize("length", [60, 200])
+def test_a_hint_takes_no_time(length: int) -> None:
+    """Of ten thousand long names that differ in little: comparing all of them takes minutes."""
+    names = [f"service-{number:05d}-prod-".ljust(length, "x") for number in range(10_000)]
+    began = time.thread_time()
+    did_you_mean("service-99999-prod-".ljust(length, "x"), names)
+    assert time.thread_time() - began < 1.0
 
 
 @pytest.mark.parametrize("word", [None, 5, ("every",), ""])

@@ -100,6 +100,15 @@ def test_an_unknown_name_gets_a_hint(method: str) -> None:
         getattr(registry, method)("serch")
 
 
+@pytest.mark.parametrize("name", [None, [], {}, 5])
+def test_what_is_no_name_is_unknown(name: Any) -> None:
+    """It need not be hashable."""
+    registry = Registry(FakeClock())
+    registry.add(check("search"), INF)
+    with pytest.raises(UnknownCheckError, match="known are: search"):
+        registry.state(name)
+
+
 def test_an_unknown_name_among_none_says_so() -> None:
     """Without checks there is nothing to suggest."""
     with pytest.raises(UnknownCheckError, match="there is none yet"):
