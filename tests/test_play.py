@@ -188,6 +188,27 @@ def test_flapping_is_played() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("a", ["pass"]), "expected a Check"),
+        ((check(), ["pass"], math), "a FakeClock, got"),
+        ((check(), 5), "outcomes must be a list"),
+        ((check(), None), "outcomes must be a list"),
+        ((check(), "pass"), "outcomes must be a list"),
+    ],
+)
+def test_what_is_no_script_is_refused(given: tuple[Any, ...], message: str) -> None:
+    """As all that is wrong in a test of the host's."""
+    with pytest.raises(ConfigError, match=message):
+        play(*given)
+
+
+def test_an_interval_that_cannot_be_drawn_is_a_failure() -> None:
+    """As a Monitor has it."""
+    assert ["exception"] * 3 == [change.result.reason for change in play(check(every=never), ["pass"] * 3)]
+
+
+@pytest.mark.parametrize(
     ("outcome", "message"),
     [
         ("passed", "outcome 1: 'passed' is none; did you mean 'pass'"),
@@ -207,6 +228,8 @@ def test_flapping_is_played() -> None:
         (("pass", -1), ""),
         (("pass", math.nan), ""),
         (("pass", math.inf), ""),
+        (("pass", 1e20), ""),
+        (("pass", 10**400), ""),
     ],
     ids=repr,
 )
