@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .uptime import FIVE
 
-FINEST, COARSEST = 1e-6, 120.0
+FINEST, COARSEST = 1e-6, 1e5  # no timeout is longer than LONGEST of checks
 BOUNDS = tuple(FINEST * 1.05**n for n in range(math.ceil(math.log(COARSEST / FINEST, 1.05)) + 1))
 """Seconds: the upper bounds of the buckets."""
 MIDDLES = (FINEST, *(float(f"{bound / math.sqrt(1.05):.5g}") for bound in BOUNDS[1:]), math.inf)

@@ -74,15 +74,15 @@ def numbers(latency: Latency) -> list[int]:
 
 
 def test_a_value_is_told_within_two_and_a_half_percent() -> None:
-    """Any between a microsecond and two minutes, beside a longer one that bounds nothing."""
+    """Any between a microsecond and a day, beside a longer one that bounds nothing."""
     chance = random.Random(1)
     values = [math.exp(chance.uniform(math.log(FINEST), math.log(COARSEST))) for _ in range(2000)]
     values += [*BOUNDS[:-1], *(bound * 1.0000001 for bound in BOUNDS[:-1])]
-    found = [(value, hour(at_once((value, 999.0))).p50 or 0.0) for value in values]
+    found = [(value, hour(at_once((value, 1e6))).p50 or 0.0) for value in values]
     assert [] == [(value, p50) for value, p50 in found if abs(p50 / value - 1) > 0.025][:3]
 
 
-@pytest.mark.parametrize(("values", "p50"), [((1e-12, 1.0), FINEST), ((FINEST, 1.0), FINEST), ((130.0, 1e9), 1e9)])
+@pytest.mark.parametrize(("values", "p50"), [((1e-12, 1.0), FINEST), ((FINEST, 1.0), FINEST), ((1.1e5, 1e9), 1e9)])
 def test_at_both_ends_a_value_is_that_of_the_end(values: tuple[float, ...], p50: float) -> None:
     """What is too fine is the finest, and what is too coarse as long as the longest."""
     assert p50 == hour(at_once(values)).p50
@@ -90,7 +90,7 @@ def test_at_both_ends_a_value_is_that_of_the_end(values: tuple[float, ...], p50:
 
 def test_no_percentile_is_longer_than_the_longest() -> None:
     """Where the middle of the bucket is: the longest is exact."""
-    values = [0.0, 1e-9, *(bound * 1.001 for bound in BOUNDS), 1e5]
+    values = [0.0, 1e-9, *(bound * 1.001 for bound in BOUNDS), 1e6]
     assert [] == [value for value in values if max(each or 0.0 for each in hour(at_once([value]))[1:6]) != value]
 
 
