@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .evaluate import CALM
 from .timetable import FIRST_RUNS, Slot, Timetable, following, lasting
 
 GRACE = 0.5
@@ -263,7 +264,7 @@ class Books:
         awaited = [run.entry for run in (*self._runs, *self._held, *self._stuck) if run.entry.run is run]
         old = [entry for entry in awaited if entry.expires + self.slept <= now]
         for entry in old:
-            entry.expires = NEVER
+            entry.expires = now - self.slept + CALM  # by then what was flapping is calm, and nobody else will tell
         ends = [now + run.entry.timeout + GRACE if run.started is None else run.deadline for run in self._runs]
         self._watch_at = min([*ends, *(entry.expires + self.slept for entry in awaited)], default=NEVER)
         return [(run, self.claim(run)) for run in stuck], old

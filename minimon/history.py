@@ -15,7 +15,7 @@ from .model import CheckState, Outcome, Result, Status, View
 from .uptime import DOWN, NONE, UP, Uptime
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
-_UP = Status.UP  # a constant: looking it up in the enum takes a tenth of a record
+_UP, _UNKNOWN = Status.UP, Status.UNKNOWN  # constants: looking one up in the enum takes a tenth of a record
 FAILED = ("fail", "unknown")
 OURS = ("lost", "skipped")
 """Reasons of changes that are none of the target's."""
@@ -34,7 +34,20 @@ class History:
     """What is known of one check. One owner at a time."""
 
     __slots__ = (
-        *("check", "expires", "kept", "latency", "lent", "older", "seen", "standing", "state", "uptime", "view"),
+        *(
+            "back",
+            "check",
+            "expires",
+            "kept",
+            "latency",
+            "lent",
+            "older",
+            "seen",
+            "standing",
+            "state",
+            "uptime",
+            "view",
+        ),
         *("_ends", "_failing", "_flaps", "_noted", "_told"),
     )
 
@@ -49,6 +62,7 @@ class History:
         self.uptime, self.latency = Uptime(now), Latency(now)
         self.standing = self.stands(Status.UNKNOWN, awaited=True)  # until it expires
         self.view: View | None = None  # what was shown, as long as it holds
+        self.back: Status | None = None  # what was told last, where it has grown old and nobody was told
         self._ends = 0.0  # when a slot of the statistics ends
         self._failing = 0  # how many failures are among the latest
         self._flaps: tuple[float, ...] = ()  # when the status has changed, the latest few times
@@ -61,7 +75,7 @@ class History:
         """Fold one result in; the states before and after. None for one that comes too late.
 
         `view` is what is shown of the result, and ours from now on. With `lost_since` (monotonic) failures from then on
-        were the monitor's own: what they decided is taken back.
+        were the monitor's own: what they decided is taken back. The latest run may be told anew so; it counts once.
         """
         before, uptime, kept = self.state, self.uptime, self.kept
         last = before.last
@@ -69,10 +83,15 @@ class History:
             return None
         own = before if lost_since is None else take_back(before, lost_since)
         after = advance(self.check, own, result)
+        anew = lost_since is not None and last is not None and last.started == result.started
+        if anew:
+            after = after._replace(counts=before.counts, reasons=before.reasons)
         outcome, status, turned = result.outcome, after.status, own.turned if own is not before else after.turned
         if status is not before.status or last is None or after.flapping:
             self.standing = self.stands(status)
             before, after = self._mind_flapping(before, after, result, now)
+        if self.back is not None and (status is not _UNKNOWN or outcome is UNKNOWN):
+            before, self.back = before._replace(status=self.back), None
         kind = UP if status is _UP else KINDS[status]
         if kind != uptime.kind:
             uptime.turn(kind, now if turned is None else turned + ahead)
@@ -87,6 +106,9 @@ class History:
         if self.lent:  # to a view, which is not to change
             self.kept, self.lent = kept[:], False
             kept = self.kept
+        if anew:
+            kept[-1] = view
+            return before, after
         kept.append(view)
         if result.reason or result.detail:
             self._keep(view)
@@ -142,23 +164,42 @@ class History:
             after, self._told = after._replace(flapping=True), after.status
         return before, after
 
+    def calm_down(self, now: float) -> tuple[CheckState, CheckState] | None:
+        """End its flapping, if it has not changed for so long: what was told last, and what it is."""
+        before = self.state
+        if not before.flapping or now - self._flaps[-1] < CALM:
+            return None
+        self.state, self.view, self._flaps = before._replace(flapping=False), None, ()
+        return before._replace(status=self._told), self.state
+
     def stands(self, status: Status, *, awaited: bool = False) -> Standing:
         """What the aggregate has to know of it; not whether it has expired."""
         check = self.check
         return _standing(status, check.critical, self.state.paused, awaited, check.group, check.own)
 
-    def expire(self, at: float, when: float) -> tuple[CheckState, CheckState]:
-        """No run finished in time: unknown from then on (`when` by the wall clock); the states before and after."""
+    def expire(self, at: float, when: float, *, quietly: bool = False) -> tuple[CheckState, CheckState]:
+        """No run finished in time: unknown from then on (`when` by the wall clock); the states before and after.
+
+        Quietly, nobody is told: the next change is one from what was told last.
+        """
         before = self.state
+        if quietly:
+            self.back = before.status
         self.state, self.view = gone_stale(before, when), None
         self.standing = self.stands(self.state.status)
         self.uptime.turn(NONE, at)
         return before, self.state
 
-    def resume(self) -> None:
-        """Take up what was saved of it."""
+    def changes(self) -> tuple[str, str, list[float]]:
+        """What `resume` has to know of its changes."""
+        return self._told._value_, self._noted._value_ if self._noted else "", list(self._flaps)
+
+    def resume(self, told: Status, noted: Status | None, flaps: tuple[float, ...]) -> None:
+        """Take up what was saved of it. Raises ValueError for what cannot be."""
+        if len(flaps) > FLAPS or (self.state.flapping and not flaps):
+            raise ValueError("changes that cannot be")
+        self._told, self._noted, self._flaps = told, noted, flaps
         self._failing = sum(seen["outcome"] in FAILED for seen in self.kept[self.older :])
-        self._noted = None if self.state.decided is Status.UNKNOWN else self.state.decided
         self.standing = self.stands(self.state.status, awaited=self.state.last is None)
 
     def unseen(self, since: float) -> None:

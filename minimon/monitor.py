@@ -319,17 +319,13 @@ class Monitor:
         """Poll it again, at once. Raises UnknownCheckError."""
         self._mind_fork()
         _refuse_own(name, "resumed")
-        tell = None
         with self._lock:
             if self._registry.pause(name, False):
                 entry, life = self._entries[name], self._life
                 entry.paused = False
                 if life is not None:
-                    tell = life.poller.grow_old(entry)  # in the meantime
                     self._arm(entry, life.scheduler, self._clock.monotonic())
                 self._registry.tell(name, "resume")
-        if tell is not None:
-            tell()
 
     def check(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """A decorator that adds the function below it as a check; `options` are those of Check.

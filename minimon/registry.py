@@ -158,11 +158,21 @@ class Registry:
         return change
 
     def expire(self, check: Check) -> Change | None:
-        """Find that no result came in time; None when that is not so, or known already."""
+        """Find that no result came in time, or that what was flapping is calm by now; None when neither is new."""
         mono = self._clock.monotonic()
         with self._lock:
             history = self._histories.get(check.name)
-            return self._expire(history, mono) if history is not None and history.check is check else None
+            if history is None or history.check is not check:
+                return None
+            return self._expire(history, mono) or self._calm_down(history, mono)
+
+    def _calm_down(self, history: History, mono: float) -> Change | None:
+        states, last = history.calm_down(mono + self._ahead), history.state.last
+        if states is None or last is None:
+            return None
+        change = Change(last.name, history.check, *states, last)
+        self._tell_change(self._clock.time(), change)
+        return change
 
     def lose(self, name: str, detail: str, since: float) -> Change | None:
         """Take back what failures since then (monotonic) have decided: they were the monitor's own."""
@@ -214,7 +224,10 @@ class Registry:
         with self._lock:
             history = self._find(name)
             self._mind_absence(history)
-            return history.pause(paused, mono + self._ahead)
+            new, over = history.pause(paused, mono + self._ahead), mono - self._slept - history.expires
+            if new and not paused and over > 0 and history.state.status is not Status.UNKNOWN:
+                history.expire(mono - over + self._ahead, self._clock.time() - over, quietly=True)
+            return new
 
     def absent(self, since: float, until: float | None = None) -> None:
         """Nobody could look from then on (monotonic): that time is not covered.
@@ -340,7 +353,7 @@ class Registry:
             history = load(empty.check, mono - self._slept + left)
             history.unseen(history.seen)
             if left <= 0 and history.state.status is not Status.UNKNOWN:
-                history.expire(history.seen, self._clock.time() + left)
+                history.expire(history.seen, self._clock.time() + left, quietly=True)
             if empty.state.paused:
                 history.pause(True, mono + self._ahead)
             self._histories[name] = history

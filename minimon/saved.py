@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import math
 from typing import Any
 
@@ -17,7 +18,7 @@ def dump(history: History, at: float, awake: float) -> View:
     """All of a history at this instant of the timeline. `awake` is the time by which it expires."""
     state = history.state
     return {
-        "target": history.check.shown,
+        "target": identity(history.check),
         "at": at,
         "left": None if math.isinf(history.expires) else history.expires - awake,
         "seen": history.seen,
@@ -27,11 +28,13 @@ def dump(history: History, at: float, awake: float) -> View:
             "streak": list(state.streak),
             "counts": list(state.counts),
             "reasons": dict(state.reasons),
-            "last": None if state.last is None else state.last._replace(started=None).plain(),
+            "last": None if state.last is None else state.last._replace(started=None, phases=None).plain(),
             "explanation": state.explanation,
             "decided": state.decided._value_,
             "passes": state.passes,
+            "flapping": state.flapping,
         },
+        "changes": history.changes(),
         "kept": list(history.kept),
         "older": history.older,
         "uptime": history.uptime.dump(),
@@ -41,7 +44,7 @@ def dump(history: History, at: float, awake: float) -> View:
 
 def load(check: Check, plain: Any, expires: float) -> History:
     """The history that `dump` described. Raises ValueError, or what wrong types raise; also for another target's."""
-    if plain["target"] != check.shown:
+    if plain["target"] != identity(check):
         raise ValueError("another target's")
     at, seen = _number(plain["at"]), _number(plain["seen"])
     history = History(check, 0.0, seen, expires)
@@ -53,8 +56,15 @@ def load(check: Check, plain: Any, expires: float) -> History:
     history.uptime, history.latency = Uptime.load(plain["uptime"], at), Latency.load(plain["latency"], at)
     if not history.uptime.settles - HOUR <= seen <= at:
         raise ValueError("an instant that cannot be")
-    history.resume()
+    told, noted, flaps = plain["changes"]
+    history.resume(Status(told), Status(noted) if noted else None, tuple(map(_number, flaps)))
     return history
+
+
+def identity(check: Check) -> str:
+    """Whose history it is: the target as it is shown, and a sum of the address, for values of queries are not shown."""
+    target = check.target
+    return f"{check.shown} {binascii.crc32(target.encode()):08x}" if isinstance(target, str) else check.shown
 
 
 def _state(name: str, plain: Any) -> CheckState:
@@ -71,6 +81,7 @@ def _state(name: str, plain: Any) -> CheckState:
         explanation=_text(plain["explanation"]),
         decided=Status(plain["decided"]),
         passes=_count(plain["passes"]),
+        flapping=plain["flapping"] is True,
     )
 
 

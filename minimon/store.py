@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ class Store:
         except _LeftAloneError as error:
             self._problem = str(error)
         except OSError as error:
-            self._problem = f"cannot be read: {error.strerror or error}"
+            self._problem = f"cannot be read: {_told(error)}"
         except Exception as error:  # whatever stands in it
             self._restored = f"began anew, for the file is corrupt ({short(str(error), 100)}){self._put_aside()}"
         if self._problem or "corrupt" in self._restored:
@@ -243,7 +244,8 @@ class Store:
             self._replace()
             self._saved_at = self._clock.time()
         except Exception as error:  # whatever the disk, or what a host's check has left in its history
-            problem = short(getattr(error, "strerror", None) or str(error), 200)
+            reason = "its folder does not exist" if isinstance(error, FileNotFoundError) else _told(error)
+            problem = reason if isinstance(error, _LeftAloneError) else f"cannot be written: {reason}"
             self.touch(False)
         self._problem = problem
         if problem and problem != before:
@@ -268,12 +270,12 @@ class Store:
 
     def _mind_others(self) -> None:
         """Two that write one file would make nonsense of it: who finds that the other was there later steps back."""
-        try:
-            found: tuple[int, ...] | None = _looks(os.stat(self._path))
-        except FileNotFoundError:
-            found = None
-        now = self._clock.monotonic()
-        if found is not None and found != self._mine:
+        now, status = self._clock.monotonic(), None
+        with contextlib.suppress(FileNotFoundError):
+            status = os.stat(self._path)
+        if status is not None and not (stat.S_ISREG(status.st_mode) and status.st_mode & 0o222):
+            raise _LeftAloneError("it is read-only, or no file: it is left alone, and nothing is saved")
+        if status is not None and _looks(status) != self._mine:
             self._read()
             self._yields_until = now + QUIET
         if now < self._yields_until:
@@ -294,9 +296,18 @@ class Store:
         with self._lock:
             others = [(name, plain) for name, plain in self._others.items() if plain["saved_at"] > now - OLDEST]
         for name, plain in (*others[-MOST:], *self._registry.each(dump)):
-            yield f"{comma}\n{json.dumps(name)}: {json.dumps(plain, allow_nan=False)}"
+            try:
+                text = json.dumps(plain, allow_nan=False)
+            except ValueError as error:  # what a Probe of the host's has left in its results
+                _log.debug("state file %s: check %s is left out: %s", self._path, name, error)
+                continue
+            yield f"{comma}\n{json.dumps(name)}: {text}"
             comma = ","
         yield "}}\n"
+
+
+def _told(error: Exception) -> str:
+    return short(getattr(error, "strerror", None) or str(error), 200)
 
 
 def _looks(status: os.stat_result) -> tuple[int, ...]:

@@ -305,6 +305,55 @@ def test_what_was_seen_counts_on_when_a_run_saw_nothing() -> None:
     assert Status.UP is fixed.registry.state("a").status
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ((PASS,), []),
+        ((FAIL, FAIL, PASS), []),
+        ((FAIL, FAIL, FAIL), [("up", "down")]),
+        ((UNKNOWN, PASS), [("up", "unknown"), ("unknown", "up")]),
+    ],
+)
+def test_after_a_long_pause_only_what_differs_is_news(
+    outcomes: tuple[Outcome, ...], told: list[tuple[str, str]]
+) -> None:
+    """It is unknown until it was polled; nobody is told of that, for it was the host who paused it."""
+    fixed = Fixed()
+    fixed.record(PASS, expires=105.0)
+    fixed.registry.pause("a", True)
+    fixed.clock.advance(1000.0)
+    fixed.registry.pause("a", False)
+    assert Status.UNKNOWN is fixed.registry.state("a").status
+    changes = [fixed.registry.record(fixed.check, result(outcome), INF) for outcome in outcomes]
+    assert told == [(change.before.status, change.after.status) for change in changes if change and change.news]
+
+
+def test_a_failure_that_was_our_own_is_one_run() -> None:
+    """It is counted once and shown once, as what it turned out to be."""
+    fixed = Fixed(fall=1)
+    fixed.record(PASS, started=100.0)
+    fixed.record(FAIL, started=101.0)
+    fixed.registry.lose("a", "no network", 101.0)
+    view = fixed.view()
+    assert ("unknown", 2, ["", "lost"]) == (
+        view["status"],
+        sum(view["counts"].values()),
+        [each["reason"] for each in view["recent"]],
+    )
+
+
+def test_what_flaps_and_is_not_seen_any_more_is_told_when_it_is_calm() -> None:
+    """It hangs, so that no result will ever tell: what was told last is not what it is."""
+    fixed = Fixed(fall=1, rise=1)
+    fixed.record(PASS, FAIL, PASS, FAIL, PASS, UNKNOWN)
+    fixed.clock.advance(599.0)
+    told = [fixed.registry.expire(fixed.check)]
+    fixed.clock.advance(1.0)
+    told += [fixed.registry.expire(fixed.check), fixed.registry.expire(fixed.check)]
+    seen = [change and (change.before.status, change.after.status, change.news) for change in told]
+    assert [None, ("up", "unknown", True), None] == seen
+
+
 def test_stale_checks_are_counted_as_unknown() -> None:
     """In `counts` as in the check's own status."""
     fixed = Fixed()

@@ -38,7 +38,7 @@ LASTS = 25.0
 MIGHTY = not hasattr(os, "geteuid") or os.geteuid() == 0
 """Whether permissions mean nothing to us."""
 OTHER = "another process writes it: nothing is saved as long as that does"
-MISSING = "No such file or directory"
+MISSING = "cannot be written: its folder does not exist"
 Make = Callable[..., Monitor]
 Run = Callable[..., "Life"]
 
@@ -323,7 +323,7 @@ def test_nothing_else_is_left_in_the_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
     life.after(QUIET + 1).save().after(QUIET + 1).save()
-    assert ("Is a directory", ["state.json"]) == (life.problem, names(path))
+    assert (True, ["state.json"]) == ("no file" in life.problem, names(path))
 
 
 def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
@@ -590,7 +590,7 @@ def test_no_more_histories_are_kept_than_are_bounded(path: Path) -> None:
     [
         ("missing/state.json", MISSING),
         ("file/state.json", "Not a directory"),
-        ("folder", "Is a directory"),
+        ("folder", "it is read-only, or no file: it is left alone, and nothing is saved"),
         ("file", "it is left alone, and nothing is saved"),
     ],
 )
@@ -629,12 +629,74 @@ def test_a_problem_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert [f"state file {place.resolve()}: {MISSING}"] * 2 == lines
 
 
-def test_what_no_file_can_say_is_told_and_the_file_stays(path: Path) -> None:
-    """As a check of the host's may leave it."""
-    life = Life(path, "a").see(PASS).save()
-    before, odd = path.read_bytes(), Result("a", PASS, when=math.nan, started=life.after(1.0).clock.monotonic())
+def test_what_no_file_can_say_is_left_out(path: Path) -> None:
+    """As a check of the host's may leave it: that costs the others nothing."""
+    life = Life(path, "a", "b").see(PASS)
+    odd = Result("a", PASS, when=math.nan, started=life.after(1.0).clock.monotonic())
     life.registry.record(life.checks["a"], odd, LASTS)
-    assert (True, before, ["state.json"]) == ("JSON" in life.save().problem, path.read_bytes(), names(path))
+    assert ("", ["b"]) == (life.save().problem, list(read(path)["checks"]))
+
+
+def test_phases_may_be_anything(path: Path) -> None:
+    """They are not kept."""
+    life = Life(path, "a").see(PASS)
+    odd = Result("a", PASS, phases={"dns": math.nan, "x": object()}, started=life.after(1.0).clock.monotonic())  # type: ignore[dict-item]
+    life.registry.record(life.checks["a"], odd, LASTS)
+    assert ("", ["a"]) == (life.save().problem, list(read(path)["checks"]))
+
+
+@pytest.mark.parametrize("make_odd", [lambda path: path.chmod(0o444), lambda path: (path.unlink(), os.mkfifo(path))])
+def test_what_is_read_only_or_no_file_is_left_alone(path: Path, make_odd: Callable[[Path], object]) -> None:
+    """Somebody has made it so."""
+    life = Life(path, "a").see(PASS).save()
+    make_odd(path)
+    before = os.stat(path)
+    life.see(PASS).save()
+    assert (True, before.st_ino, before.st_mode) == (
+        "read-only, or no file" in life.problem,
+        os.stat(path).st_ino,
+        os.stat(path).st_mode,
+    )
+
+
+def test_the_value_of_a_query_makes_another_target(path: Path) -> None:
+    """Though it is never shown."""
+    before = Life(path, a="http://localhost/?shard=1").see(FAIL, FAIL).save()
+    after = Life(path, a="http://localhost/?shard=2", wall=before.clock.time())
+    assert ([("unknown", 0)], "0 of 1 checks", False) == (
+        after.views("a"),
+        after.restored[:13],
+        "shard=1" in path.read_text(),
+    )
+
+
+def news_of(life: Life, *outcomes: Outcome) -> list[tuple[str, str]]:
+    """The news of check a, while these are seen."""
+    changes = []
+    for outcome in outcomes:
+        life.clock.advance(10.0)
+        result = Result("a", outcome, "" if outcome is PASS else "condition", started=life.clock.monotonic())
+        changes.append(life.registry.record(life.checks["a"], result, LASTS))
+    return [(change.before.status, change.after.status) for change in changes if change and change.news]
+
+
+@pytest.mark.parametrize("off", [1.0, DAY])
+@pytest.mark.parametrize(
+    ("outcomes", "news"), [([FAIL] * 3, []), ([PASS], [("down", "up")]), ([FAIL, PASS, PASS], [("down", "up")])]
+)
+def test_after_a_restart_only_what_differs_is_news(
+    path: Path, off: float, outcomes: list[Outcome], news: list[tuple[str, str]]
+) -> None:
+    """However long it took: nobody is told twice of one outage."""
+    before = Life(path, "a").see(PASS, FAIL, FAIL).save()
+    assert news == news_of(Life(path, "a", wall=before.clock.time() + off), *outcomes)
+
+
+def test_what_flaps_goes_on_to_be_silent(path: Path) -> None:
+    """A restart is no calm."""
+    before = Life(path, "a").see(PASS, *[FAIL, FAIL, PASS] * 3).save()
+    after = Life(path, "a", wall=before.clock.time() + 1.0)
+    assert ([], True) == (news_of(after, FAIL, FAIL, PASS), after.registry.state("a").flapping)
 
 
 FULL_DISK = """
@@ -659,7 +721,7 @@ def test_a_full_disk_is_told_and_recovered_from(path: Path) -> None:
     """The file stays what it was, nothing is left beside it, no descriptor is open; it is written when it can be."""
     ended = python(FULL_DISK.format(path=str(path)))
     assert "" == ended.stderr
-    assert ["File too large", True, ["state.json"], "", WALL + 20.0, 0] == json.loads(ended.stdout)
+    assert ["cannot be written: File too large", True, ["state.json"], "", WALL + 20.0, 0] == json.loads(ended.stdout)
 
 
 # The thread
