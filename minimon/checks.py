@@ -219,6 +219,9 @@ class _Truth:
     def __call__(self, response: Response) -> bool:
         return bool(self.function(response))
 
+    def __repr__(self) -> str:
+        return getattr(self.function, "__qualname__", "") or repr(self.function)
+
 
 def _given(key: str, value: Any) -> bool:
     if value is None:

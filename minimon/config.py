@@ -469,7 +469,7 @@ class _Secrets:
     def path(self, where: str, value: Any) -> str:
         """A path, meant from the folder of the configuration."""
         if not isinstance(value, str) or not value:
-            raise ConfigError(f"{where} must be a path, got {_kind(value)}")
+            raise ConfigError(f"{where} must be a path, got {repr(value) if value == '' else _kind(value)}")
         return os.path.join(self._folder, value)
 
     def _of_env(self, where: str, name: str) -> str:

@@ -68,7 +68,8 @@ def success(response: Response) -> Unmet | None:
 def advance(check: Check, state: CheckState, result: Result) -> CheckState:
     """Fold one result in. `check.fall` failures turn it down, `check.rise` passes up; the first pass ever does at once.
 
-    A result that is `unknown` makes the status unknown at once, and leaves alone what was decided before.
+    `check.fall` warnings in a row turn it degraded, `check.rise` passes end that; a warning is no failure. A result that
+    is `unknown` makes the status unknown at once, and leaves alone what was decided before.
     """
     outcome, reason, when = result[1], result[2], result[4]
     name, status, since, streak, counts, reasons, _, paused, _, decided, passes, turned, prior, flapping = state
@@ -241,7 +242,13 @@ class Standing(NamedTuple):
 
 
 def aggregate(standings: Iterable[Standing]) -> str:
-    """The word for all checks: healthy, degraded, unhealthy or unknown. Paused checks are left out."""
+    """The word for all checks: healthy, degraded, unhealthy or unknown. Paused checks are left out.
+
+    unhealthy  a critical check is down
+    unknown    a critical one is unknown, or all are
+    degraded   one is degraded, down, or unknown though its first run should be over
+    healthy    else, and without any check
+    """
     counted = [standing for standing in standings if not standing.paused]
     critical = {standing.status for standing in counted if standing.critical}
     if DOWN in critical:

@@ -36,7 +36,8 @@ def expected(check: Check) -> str:
     target = check.target
     if check.own:
         return (
-            "runs that start within 2 s of their time and end, nothing dropped, a network, a state file that is saved"
+            "runs that start within 2 s of their time and end, an on_change that is told of all and raises nothing,"
+            " a network, a state file that is saved"
         )
     if check.expect is not None:
         what = quoted(check.expect, 300)

@@ -268,7 +268,7 @@ _RESTING = (Status.UNKNOWN, Status.UP)
 
 
 class Change(NamedTuple):
-    """What one record did to one check: what `on_change` is called with."""
+    """What one record did to one check: what `on_change` is called with, if it is `.news`."""
 
     name: str
     """The check's name."""

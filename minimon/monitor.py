@@ -99,9 +99,10 @@ class Monitor:
     name                      what `/status` calls it
     min_workers, max_workers  bounds of the pool, 2 and 32; it grows when runs have to wait
     defaults                  options for every check that was not given them
-    state_file                a path: what is known outlives the process; see `help hosts`
+    state_file                a path: what is known outlives the process; see below
     canary                    an address, or several, of which one answers whenever there is a network: when checks of
-                              different hosts fail at once and no canary answers, they are unknown, with reason `lost`
+                              different hosts turn to failing within an interval and no canary answers, they are
+                              unknown, with reason `lost`; see below
     clock                     a Clock, for tests
     on_change(change)         called when a status differs, on the thread `minimon-notify`, in order
     on_start, on_stop         called with the monitor by start() and stop(), in the caller's thread
@@ -297,6 +298,8 @@ class Monitor:
         with self._lock:
             check = self._registry.remove(name)
             entry = self._entries.pop(name)
+            if self._canary is not None:
+                self._canary.forget(name)
             life = self._life
             if life is not None:
                 life.scheduler.disarm(entry)
@@ -304,12 +307,14 @@ class Monitor:
         return check
 
     def pause(self, name: str) -> None:
-        """Poll it no more until `resume`; what was seen is kept, and left out of the sum. Raises UnknownCheckError."""
+        """Poll it no more until `resume`; what was seen is kept, and left out of `overall`. Raises UnknownCheckError."""
         self._mind_fork()
         _refuse_own(name, "paused")
         with self._lock:
             if self._registry.pause(name, True):
                 self._entries[name].paused = True
+                if self._canary is not None:
+                    self._canary.forget(name)
                 life = self._life
                 if life is not None:
                     life.scheduler.disarm(self._entries[name])

@@ -26,9 +26,9 @@ DOCUMENT = {
     "service.uptime_s": "since start()",
     "service.started_at": "when start() was called, null while stopped",
     "overall": "healthy, degraded, unhealthy or unknown: the word of /health",
-    "counts": "how many checks there are of each status, and how many are paused; `minimon` is one of them",
+    "counts": "how many checks there are of each status, without those paused, and how many are; `minimon` is one",
     "groups": "the word for each group that has a name, as `overall` is for all",
-    "checks.NAME.status": "unknown, up, degraded or down; unknown too when no run finished in time",
+    "checks.NAME.status": "unknown, up, degraded or down; unknown too when no run finished within 2 x every + timeout",
     "checks.NAME.paused": "whether it is left out for now",
     "checks.NAME.critical": "whether its failure makes the whole unhealthy",
     "checks.NAME.group": "as given",
@@ -42,10 +42,10 @@ DOCUMENT = {
     "checks.NAME.last": "the latest run: outcome, reason, detail, at, elapsed_s, status_code; null before the first",
     "checks.NAME.recent": "the latest runs, oldest first; failures are kept longer than passes",
     "checks.NAME.uptime": "by window (1h, 24h, 7d, 30d, 90d): see below",
-    "checks.NAME.mttr_s": "mean time to recovery: down_s of 90 days by incidents; null without an incident",
-    "checks.NAME.mtbf_s": "mean time between failures: seconds up in 90 days by incidents; null without an incident",
+    "checks.NAME.mttr_s": "mean time to recovery: down_s of 90 days by incidents, one under way too; null without any",
+    "checks.NAME.mtbf_s": "mean time between failures: seconds up in 90 days by incidents; null without any",
     "checks.NAME.latency": "by window (1h of 12 slots of 5 minutes, 24h of 24 hours): see below",
-    "events": "the latest, oldest first: at, check, kind, before, after, detail; the kinds are below",
+    "events": "the latest, in the order they were told: at, check, kind, before, after, detail; the kinds are below",
 }
 """What `/status` and `snapshot()` say, key by key; those of `self` are in `monitor.FIGURES`."""
 
@@ -55,7 +55,7 @@ UPTIME = {
     "from": "where the window begins; 7d at a full hour, 30d and 90d at midnight UTC",
     "down_s": "seconds down, each time from the first of the failures that decided it to the first pass again",
     "incidents": "times of being down",
-    "success_ratio": "of the runs that passed, warned or failed, those that did not fail",
+    "success_ratio": "of the runs that passed, warned or failed, those that did not fail; null without any",
 }
 """What is told of a window of uptime. All values of a check are as of its latest record."""
 
@@ -63,7 +63,7 @@ LATENCY = {
     "p50, p90, p95, p99": "percentiles in seconds (nearest rank) of the runs that passed or warned; null of none",
     "max": "the longest",
     "n": "how many there were",
-    "method": "exact, or of buckets: within 2.5%",
+    "method": "exact while the latest 16 runs reach back so far; buckets: within 2.5%",
     "failures": "the same of the runs that failed; null of none",
 }
 """What is told of a window of latency."""
@@ -127,6 +127,12 @@ with Monitor([Check("db", probe, every=10, initial_delay=0, fall=1)], clock=cloc
 
 GIVEN = ("Change", "CheckState", "Result", "Response", "Fault")
 """What a host is given, or makes in a Probe, and what is in it."""
+
+MONITOR = (
+    *("start", "stop", "running", "add", "remove", "pause", "resume", "check"),
+    *("is_healthy", "overall", "state", "snapshot", "explain"),
+)
+"""The methods of a Monitor that a host calls."""
 
 BESIDES = ("probe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe", "play")
 """What a host may use beside the two objects."""
@@ -304,6 +310,7 @@ class Page:
 
 def _checks(page: Page) -> None:
     from .checks import DEFAULTS, SCHEMES
+    from .evaluate import CALM, FLAPS
 
     page.title("Check(name, target, *, ...)")
     page.prose(page.texts.of("checks", "Check"), "  ")
@@ -317,6 +324,17 @@ def _checks(page: Page) -> None:
     page.prose(page.texts.of("checks", "Probe"), "  ")
     page.title("How runs decide")
     page.prose(page.texts.of("evaluate", "advance"), "  ")
+    page.prose(
+        "A result counts for 2 x `every` + `timeout` seconds: without another one the check is stale then, and unknown.",
+        "  ",
+    )
+    page.prose(
+        f"{FLAPS} changes within {CALM:.0f} s make it flapping: the last of them is told to `on_change`, and no more"
+        " until it did not change for as long; then one is told if it is not what was told last.",
+        "  ",
+    )
+    page.title("How all checks make one word")
+    page.prose(page.texts.of("evaluate", "aggregate"), "  ")
     page.prose("See also: help conditions, help http.")
 
 
@@ -359,7 +377,7 @@ def _metrics(page: Page) -> None:
     ):
         page.title(title)
         page.rows(table.items())
-    page.prose("Instants are ISO 8601 in UTC with Z, spans are seconds and end in _s.")
+    page.prose("Instants are ISO 8601 in UTC with Z, spans are in seconds.")
 
 
 def _config(page: Page) -> None:
@@ -390,10 +408,13 @@ def _hosts(page: Page) -> None:
     page.title("Monitor(checks=(), *, ...)")
     page.prose(page.texts.of("monitor"), "  ")
     page.prose(page.texts.of("monitor", "Monitor"), "  ")
-    _methods(page, "monitor", "Monitor", ("start", "stop", "add", "remove", "pause", "resume", "check", "snapshot"))
+    _methods(page, "monitor", "Monitor", MONITOR)
     page.title('HealthCheckServer(host="127.0.0.1", port=8080)')
     page.prose(page.texts.of("serve.server", "HealthCheckServer"), "  ")
     _methods(page, "serve.server", "HealthCheckServer", ("start", "stop", "serving"))
+    for title, room in (("The check `minimon`", "watch"), ("canary", "canary"), ("state_file", "store")):
+        page.title(title)
+        page.prose(page.texts.of(room), "  ")
     page.title("What you are given: on_change(change), monitor.state(name), probe(url)")
     for name in GIVEN:
         page.prose(f"{name}: {page.texts.of('model', name)}", "  ")

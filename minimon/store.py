@@ -1,8 +1,15 @@
 """The state file: what is known of all checks outlives the process. Written by a thread of its own, whole or not.
 
 The file is JSON, replaced by a rename: at any moment it is the one before or the one after. It is written within a
-second of a change, else every ten seconds while there are polls; if writing takes long, less often. Nothing that is
-wrong with it stops anything: what is wrong is told in `self.state_file`.
+second of a change, else every ten seconds while there are polls; if writing takes long, less often.
+
+It is read at the first start. What is fresh by then counts on; the rest is unknown until it was polled, and only what
+differs from before is told to `on_change`. The time between is not covered by any uptime.
+
+Nothing that is wrong with it stops anything: what is wrong is told in `self.state_file`. A file that is not ours to
+write (another program's, a newer minimon's, that of a monitor of another name, a read-only one) is left alone: remove
+it, or say another path. A corrupt one is kept beside, as PATH.corrupt. Each process needs a file of its own: of two
+that write one, the earlier steps back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""The monitor watches itself: results of the check `minimon`, made when somebody records or asks anyway."""
+"""The monitor watches itself: results of the check `minimon`, made when somebody records or asks anyway.
+
+It warns, which makes a healthy whole degraded, when runs start more than 2 s late, have outlived their deadline and
+not ended, when `on_change` raised or was too slow to be told of all, while the network is lost, and while the state
+file cannot be saved. It looks every 10 s, and at once for a stuck run, the network and the file. It cannot be removed
+or paused; `on_change` is told of it as of any other.
+"""
 
 from __future__ import annotations
 

@@ -142,14 +142,14 @@ def test_a_folder_that_is_not_there_is_told(write: Write) -> None:
     with monitor(write(state_file="nowhere/state.json")) as made:
         assert wait_until(lambda: made.snapshot()["self"]["state_file"]["problem"])
         problem = made.snapshot()["self"]["state_file"]["problem"]
-    assert "No such file or directory" == problem
+    assert "cannot be written: its folder does not exist" == problem
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
         (None, "monitor.state_file must be a path, got null"),
-        ("", "monitor.state_file must be a path, got a text"),
+        ("", "monitor.state_file must be a path, got ''"),
         (5, "monitor.state_file must be a path, got a number"),
         (True, "monitor.state_file must be a path, got true"),
         (["state.json"], "monitor.state_file must be a path, got a list"),

@@ -14,7 +14,7 @@ CODES = {"healthy": 200, "degraded": 200, "unhealthy": 503, "unknown": 503, "err
 ROUTES = {
     "/health": "one word: 200 when healthy or degraded, else 503",
     "/status": "all that is known, as JSON",
-    "/status?check=NAME": "all of one check, and why it is what it is; 404 when there is none of this name",
+    "/status?check=NAME": "all of one check, and why it is what it is; NAME percent-encoded; 404 when there is none",
 }
 """The paths, each with its meaning."""
 PATHS = frozenset(route.partition("?")[0] for route in ROUTES)
