@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+import random
 from typing import Any
 
 import pytest
 
 from minimon.books import AT_ONCE, GRACE, LATE, NEVER, Books, Entry, Gap, Outlook, Run
-from minimon.timetable import FIRST_RUNS
+from minimon.evaluate import CALM
 
 TIMEOUT, EVERY = 5.0, 10.0
+STUCK = TIMEOUT + GRACE
 LASTING = 2 * EVERY + TIMEOUT
 """Seconds for which a result counts."""
 
@@ -51,9 +52,11 @@ class Desk:
         """Mean to look again when that is needed, as the thread does that was woken."""
         self.books.looks_at = self.wakes_at
 
-    def lone(self, now: float) -> Run:
-        """Look, and there is one run to make."""
+    def begun(self, name: str = "a", now: float = 0.0, **options: Any) -> Run:
+        """A new entry, whose run has begun as soon as it was due."""
+        self.arm(name, now, **options)
         (run,) = self.look(now)
+        self.books.begin(run, now)
         return run
 
     def make(self, run: Run, start: float, end: float, interval: float = EVERY, **outlook: Any) -> list[Run]:
@@ -93,138 +96,56 @@ def suspects(desk: Desk, number: int, interval: float = EVERY, timeout: float = 
     return desk.look(interval)
 
 
-# The phase
+# The phase, and retries
 
 
 def test_it_is_launched_when_it_is_due() -> None:
-    """Not before, and once."""
+    """Not before, and once; its next run is told meanwhile, and what is not armed has none."""
     desk = Desk()
-    desk.arm("a", due=3.0)
-    assert [[], ["a"], []] == [names(desk.look(now)) for now in (2.9, 3.0, 3.1)]
-
-
-def test_earlier_turns_are_launched_first() -> None:
-    """Whatever the order in which they were armed."""
-    desk = Desk()
-    for name, due in (("c", 0.3), ("a", 0.1), ("b", 0.2)):
-        desk.arm(name, due)
-    assert ["a", "b", "c"] == names(desk.look(0.5))
-
-
-def test_the_next_turn_is_in_the_phase() -> None:
-    """However late the run began, and however long it took."""
-    desk = Desk()
-    entry = desk.arm("a", due=1.0)
-    desk.make(desk.lone(1.0), 1.5, 8.0)
-    assert 11.0 == desk.books.next_run(entry)
-
-
-def test_intervals_add_up_from_the_first_turn() -> None:
-    """Drawn anew each time, they are a rhythm all the same."""
-    desk = Desk()
-    desk.arm("a")
-    turns = []
-    for interval in (1.0, 2.5, 4.0):
-        now = desk.wakes_at
-        desk.make(desk.lone(now), now, now, interval)
-        turns.append(desk.wakes_at)
-    assert [1.0, 3.5, 7.5] == turns
-
-
-def test_turns_that_a_long_run_takes_up_are_missed() -> None:
-    """They are counted, and the next one is in the phase."""
-    desk = Desk()
-    entry = desk.arm("a", timeout=100.0)
-    desk.make(desk.lone(0.0), 0.0, 35.0)
-    assert (40.0, 3) == (desk.books.next_run(entry), desk.figure("missed"))
-
-
-def test_what_runs_is_not_launched_again() -> None:
-    """However many of its turns go by."""
-    desk = Desk()
-    desk.arm("a", timeout=1000.0)
-    desk.look(0.0)
-    assert [] == [run for second in range(1, 100) for run in desk.look(second)]
-
-
-def test_the_next_run_is_told() -> None:
-    """What runs was due when it was due; what is not armed has none."""
-    desk, stranger = Desk(), Entry("b", TIMEOUT, None)
     entry = desk.arm("a", due=3.0)
-    before = desk.books.next_run(entry)
-    desk.look(3.5)
-    assert (3.0, 3.0, None) == (before, desk.books.next_run(entry), desk.books.next_run(stranger))
+    seen = [(names(desk.look(now)), desk.books.next_run(entry)) for now in (2.9, 3.0, 3.1)]
+    assert [([], 3.0), (["a"], 3.0), ([], 3.0)] == seen and None is desk.books.next_run(Entry("b", TIMEOUT, None))
 
 
-# Retries
-
-
-def test_a_retry_comes_before_the_next_turn() -> None:
-    """And the turns stay where they were."""
-    desk = Desk()
-    desk.arm("a")
-    seen = []
-    for retry in (2.0, 2.0, None, None):
-        desk.turn(desk.wakes_at, retry=retry)
-        seen.append(desk.wakes_at)
-    assert ([2.0, 4.0, 10.0, 20.0], 0) == (seen, desk.figure("missed"))
-
-
-def test_a_retry_is_never_later_than_the_turn() -> None:
-    """The turn is made instead, and is a turn."""
-    desk = Desk()
-    desk.arm("a")
-    seen = []
-    for _ in range(4):
-        desk.turn(desk.wakes_at, retry=4.0)
-        seen.append(desk.wakes_at)
-    assert [4.0, 8.0, 10.0, 14.0] == seen
-
-
-def test_turns_missed_during_retries_are_counted_once() -> None:
-    """A retry that takes long skips turns; further retries do not count them again."""
-    desk = Desk()
-    desk.arm("a", timeout=100.0)
-    desk.turn(0.0, retry=2.0)
-    desk.make(desk.lone(2.0), 2.0, 45.0, retry=2.0)
-    before = desk.wakes_at, desk.figure("missed")
-    desk.turn(47.0, retry=2.0)
-    assert ((47.0, 4), 4) == (before, desk.figure("missed"))
+def test_any_life_is_in_the_phase() -> None:
+    """Intervals add up, however late runs begin and long they take; a retry comes before the next turn or is none;
+    turns that pass meanwhile are missed, each once; nothing is launched beside a run."""
+    chance = random.Random(1)
+    for _ in range(300):
+        desk = Desk()
+        desk.arm("a", timeout=1000.0)
+        now, turn, missed = 0.0, 0.0, 0
+        for _ in range(20):
+            (run,) = desk.look(now)
+            begun = now + chance.choice([0.0, 0.5])
+            ended = begun + chance.choice([0.0, 0.0, 1.0, 7.5, 10.0, 35.0])
+            assert [[]] * 2 == [desk.look(begun), desk.look(ended)]
+            interval, retry = chance.choice([10.0, 10.0, 2.5]), chance.choice([None, 2.0, 4.0, 12.0])
+            desk.make(run, begun, ended, interval, retry=retry)
+            while turn + interval <= ended:
+                turn, missed = turn + interval, missed + 1
+            now = min(turn + interval, ended + (retry or NEVER))
+            turn += interval if now == turn + interval else 0.0
+            assert (now, now, missed) == (desk.wakes_at, desk.books.next_run(run.entry), desk.figure("missed"))
 
 
 # Suspects
 
 
 def test_suspects_have_a_share() -> None:
-    """No more are launched than may run; the others are held, and show in the queue."""
+    """The others are held and in the queue, and launched in order when one ends: that is no lag. What is sound goes by,
+    and who passes is no suspect any more."""
     desk = Desk(most_suspects=2)
-    launched = suspects(desk, 5)
-    assert (["0", "1"], 5) == (names(launched), desk.figure("queue"))
-
-
-def test_others_pass_by_held_suspects() -> None:
-    """What did not time out is launched as ever."""
-    desk = Desk(most_suspects=1)
-    suspects(desk, 3)
-    desk.arm("sound", due=10.5)
-    assert ["sound"] == names(desk.look(10.5))
-
-
-def test_the_end_of_a_suspect_launches_a_held_one() -> None:
-    """At once, in the order in which they were held."""
-    desk = Desk(most_suspects=1)
-    (first,) = suspects(desk, 3)
-    (second,) = desk.make(first, 10.0, 10.5)
-    (third,) = desk.make(second, 10.5, 11.0)
-    assert (["1", "2"], []) == (names([second, third]), desk.make(third, 11.0, 11.5))
-
-
-def test_a_suspect_that_passes_is_none_any_more() -> None:
-    """Its next run takes nobody's share."""
-    desk = Desk(most_suspects=1)
-    (run,) = suspects(desk, 1)
-    desk.make(run, 10.0, 10.0)
-    assert not run.entry.suspect and not desk.lone(20.0).suspect
+    made = suspects(desk, 5)
+    assert (["0", "1"], 5) == (names(made), desk.figure("queue"))
+    desk.arm("sound", due=13.0)
+    (sound,) = desk.look(13.0)
+    for run in made:
+        desk.books.begin(run, 13.0 if run.held else 10.0)
+        made += desk.books.end(run, Outlook(1000.0), 13.0)
+    desk.books.begin(sound, 13.0)
+    assert (["0", "1", "2", "3", "4"], {False}) == (names(made), {run.entry.suspect for run in made})
+    assert (0.0, 0.0) == (desk.figure("lag_s", 13.0), desk.books.peak(13.0))
 
 
 def test_a_stuck_suspect_gives_its_share_back() -> None:
@@ -232,16 +153,7 @@ def test_a_stuck_suspect_gives_its_share_back() -> None:
     desk = Desk(most_suspects=1)
     (first,) = suspects(desk, 2)
     desk.books.begin(first, 10.0)
-    assert ["1"] == names(desk.look(10.0 + TIMEOUT + GRACE))
-
-
-def test_what_was_held_is_not_late() -> None:
-    """Its waiting is meant: it counts in no lag."""
-    desk = Desk(most_suspects=1)
-    (first,) = suspects(desk, 2)
-    (second,) = desk.make(first, 10.0, 14.0)
-    desk.books.begin(second, 14.0)
-    assert (0.0, 0.0) == (desk.figure("lag_s", 14.0), desk.books.peak(14.0))
+    assert ["1"] == names(desk.look(10.0 + STUCK))
 
 
 def test_a_held_suspect_can_be_disarmed() -> None:
@@ -255,273 +167,148 @@ def test_a_held_suspect_can_be_disarmed() -> None:
     assert (1, [], 12.0) == (queue, desk.make(first, 10.0, 11.0), desk.books.next_run(other))
 
 
-# Stuck runs
+# Stuck runs, and claims
 
 
-def test_a_run_is_stuck_after_its_timeout_and_grace() -> None:
-    """From its start on, not before, and told once."""
+@pytest.mark.parametrize("claimed", [False, True])
+def test_a_run_is_stuck_after_its_timeout_and_grace(claimed: bool) -> None:
+    """From its start on, not before, and told once; only the first claim counts, be it of who gives it up."""
     desk = Desk()
     desk.arm("a")
-    desk.books.begin(desk.lone(0.0), 1.0)
-    for now in (5.6, 6.4):
+    (run,) = desk.look(0.0)
+    for now in (5.5, 11.0, 16.5):  # it waits
         desk.look(now)
-    before = list(desk.stuck)
-    for now in (6.5, 7.0):
+    desk.books.begin(run, 17.0)
+    claims = [desk.books.claim(run)] if claimed else []
+    for now in (22.1, 22.4):
         desk.look(now)
-    assert ([], [("a", True)]) == (before, desk.stuck)
+    before = list(desk.stuck), run.stuck
+    for now in (22.5, 23.0):
+        desk.look(now)
+    claims.append(desk.books.claim(run))
+    assert (([], False), [("a", not claimed)], True) == (before, desk.stuck, run.stuck)
+    assert [True] * claimed + [False] == claims
 
 
 def test_a_run_that_ended_in_time_is_not_stuck() -> None:
     """Nobody looks for it any more."""
     desk = Desk()
-    desk.arm("a", interval=1000.0)
-    desk.make(desk.lone(0.0), 0.0, 5.4, interval=1000.0)
+    run = desk.begun()
+    desk.make(run, 0.0, 5.4, interval=1000.0)
     desk.look(6.0)
     assert ([], 1000.0) == (desk.stuck, desk.wakes_at)
 
 
-def test_a_stuck_run_cannot_claim() -> None:
-    """It is claimed for whoever gives it up."""
-    desk = Desk()
-    desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
-    desk.look(5.5)
-    assert run.stuck and not desk.books.claim(run)
-
-
-def test_a_run_that_has_claimed_is_stuck_but_not_given_up() -> None:
-    """Its worker is wanted back, its result is its own."""
-    desk = Desk()
-    desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
-    desk.books.claim(run)
-    desk.look(5.5)
-    assert [("a", False)] == desk.stuck
-
-
-def test_what_waits_is_not_stuck() -> None:
-    """Its timeout begins when it does."""
-    desk = Desk()
-    desk.arm("a")
-    run = desk.lone(0.0)
-    for now in (5.5, 11.0, 16.5):
-        desk.look(now)
-    before = list(desk.stuck)
-    desk.books.begin(run, 17.0)
-    desk.look(22.5)
-    assert ([], [("a", True)]) == (before, desk.stuck)
-
-
 def test_a_stuck_check_is_run_again_when_it_ends() -> None:
-    """In its phase, and not before."""
+    """In its phase, and not before; until then it is counted when it keeps its worker, for too many were set aside."""
     desk = Desk()
-    entry = desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
+    run = desk.begun()
     for now in (5.5, 10.0, 20.0, 30.0):
         desk.look(now)
-    before = desk.books.next_run(entry)
+    desk.books.overstays(run)
+    before = desk.books.next_run(run.entry), desk.figure("overstayed")
     desk.books.end(run, Outlook(EVERY), 33.0)
-    assert (0.0, 40.0) == (before, desk.books.next_run(entry))
-
-
-def test_a_stuck_run_that_keeps_its_worker_is_counted_until_it_ends() -> None:
-    """Too many were set aside already."""
-    desk = Desk()
-    desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
-    desk.look(5.5)
     desk.books.overstays(run)
-    before = desk.figure("overstayed")
-    desk.books.end(run, Outlook(EVERY), 6.0)
-    desk.books.overstays(run)
-    assert (1, 0) == (before, desk.figure("overstayed"))
+    assert ((0.0, 1), (40.0, 0)) == (before, (desk.books.next_run(run.entry), desk.figure("overstayed")))
 
 
-# Claims
-
-
-def test_a_run_is_claimed_once() -> None:
-    """Only the first who asks may record."""
+@pytest.mark.parametrize("again", [None, 3.0])
+def test_a_disarmed_run_is_not_wanted(again: float | None) -> None:
+    """Neither if it waits nor if it is under way; there is no next one, or when it has ended, if armed for it again."""
     desk = Desk()
-    desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
-    assert [True, False] == [desk.books.claim(run) for _ in range(2)]
-
-
-def test_a_disarmed_run_is_not_wanted() -> None:
-    """Neither if it waits nor if it is under way, and there is no next one."""
-    desk = Desk()
-    entry = desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.disarm(entry)
-    wanted = desk.books.begin(run, 0.0)
-    desk.books.end(run, None, 0.0)
-    assert (False, False, None) == (wanted, desk.books.claim(run), desk.books.next_run(entry))
-
-
-def test_armed_again_it_waits_for_its_run() -> None:
-    """Then it runs at the time for which it was armed."""
-    desk = Desk()
-    entry = desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
-    desk.books.disarm(entry)
-    desk.books.arm(entry, 3.0)
-    before = desk.wakes_at
-    desk.books.end(run, Outlook(EVERY), 2.0)
-    assert (TIMEOUT + GRACE, 3.0) == (before, desk.wakes_at)
+    running = desk.begun("a")
+    desk.arm("b")
+    (waiting,) = desk.look(0.0)
+    for run in (running, waiting):
+        desk.books.disarm(run.entry)
+        if again is not None:
+            desk.books.arm(run.entry, again)
+    wanted = desk.books.begin(waiting, 0.0), desk.books.claim(running), desk.look(again or 3.0)
+    desk.books.end(running, Outlook(EVERY), 3.5)
+    desk.books.end(waiting, None, 3.5)
+    assert (False, False, []) == wanted
+    assert [again] * 2 == [desk.books.next_run(run.entry) for run in (running, waiting)]
 
 
 # From books to books
 
 
 def test_after_a_halt_nothing_is_wanted() -> None:
-    """What waits is not made, what runs does not count, and nothing follows."""
+    """What waits is not made, what runs does not count, nothing follows, nobody looks at the clock, and that is meant:
+    a run that ends late tells of no suspended machine."""
     desk = Desk()
-    for name in "ab":
-        desk.arm(name)
-    running, waiting = desk.look(0.0)
-    desk.books.begin(running, 0.0)
+    running = desk.begun("a")
+    waiting = desk.arm("b"), *desk.look(0.0)
+    wakes = desk.wakes
     desk.books.halt()
-    wanted = desk.books.begin(waiting, 1.0), desk.books.claim(running)
-    desk.books.end(running, Outlook(EVERY), 1.0)
-    assert ((False, False), None) == (wanted, desk.books.next_run(running.entry))
+    wanted = desk.books.begin(waiting[1], 1.0), desk.books.claim(running), desk.books.notice(3600.0)
+    desk.books.end(running, Outlook(EVERY), 3600.0)
+    assert ((False, False, None), None, 1) == (wanted, desk.books.next_run(running.entry), desk.wakes - wakes)
 
 
-def test_what_runs_in_one_is_armed_in_the_other_when_it_ends() -> None:
-    """Nothing overlaps itself over a restart."""
+def test_what_is_in_one_is_armed_in_the_other() -> None:
+    """What waits at the halt, for its run will not be made; what runs when it ends, so that nothing overlaps itself."""
     old, new = Desk(), Desk()
-    entry = old.arm("a")
-    run = old.lone(0.0)
-    old.books.begin(run, 0.0)
-    old.books.halt()
-    new.books.arm(entry, 1.0)
-    before = new.look(2.0)
-    old.books.end(run, Outlook(EVERY), 3.0)
-    assert ([], ["a"]) == (before, names(new.look(3.0)))
-
-
-def test_what_waits_in_one_is_armed_in_the_other_at_the_halt() -> None:
-    """Its run will not be made, so nothing is to wait for."""
-    old, new = Desk(), Desk()
-    entry = old.arm("a")
+    running = old.begun("runs")
+    waiting = old.arm("waits")
     old.look(0.0)
-    new.books.arm(entry, 1.0)
+    for entry in (running.entry, waiting):
+        new.books.arm(entry, 1.0)
+    before = new.look(1.0)
     old.books.halt()
-    assert ["a"] == names(new.look(1.0))
-
-
-def test_a_halt_is_no_gap() -> None:
-    """That nobody looks at the clock any more is meant: a run that ends late tells of no suspended machine."""
-    desk = Desk()
-    desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
-    desk.books.halt()
-    assert None is desk.books.notice(3600.0) and 0.0 == desk.figure("suspended_s")
+    at_the_halt = new.look(1.5)
+    old.books.end(running, Outlook(EVERY), 2.0)
+    assert ([], ["waits"], ["runs"]) == (before, names(at_the_halt), names(new.look(2.0)))
 
 
 # Gaps
 
 
-def test_a_late_look_is_a_gap() -> None:
+@pytest.mark.parametrize(
+    ("due", "now", "gaps"),
+    [(10.0, 100.0, [Gap(10.0, 100.0)]), (10.0, 10.0 + LATE, []), (NEVER, 1e9, [])],
+    ids=["late", "a little late, for threads wait for processors", "nothing to do, so nobody has to look"],
+)
+def test_a_late_look_is_a_gap(due: float, now: float, gaps: list[Gap]) -> None:
     """From when the clock should have been looked at until now."""
     desk = Desk()
-    desk.arm("a", due=10.0)
+    desk.arm("a", due)
     desk.look(0.0)
-    desk.look(100.0)
-    assert ([Gap(10.0, 100.0)], 90.0) == (desk.gaps, desk.figure("suspended_s"))
-
-
-def test_a_look_that_is_a_little_late_is_none() -> None:
-    """Threads may have to wait for a processor."""
-    desk = Desk()
-    desk.arm("a", due=10.0)
-    desk.look(0.0)
-    desk.look(10.0 + LATE)
-    assert ([], 0.0) == (desk.gaps, desk.figure("suspended_s"))
+    desk.look(now)
+    assert (gaps, 90.0 if gaps else 0.0) == (desk.gaps, desk.figure("suspended_s"))
 
 
 def test_a_gap_is_noticed_once() -> None:
-    """By the first who comes; the others find nothing."""
+    """Who only reads cannot excuse a thread that is dead, or never was there; once it has looked, there may be another
+    gap, even if it is at work."""
     desk = Desk()
     desk.arm("a", due=10.0)
+    seen = [desk.books.notice(1e6)]
     desk.look(0.0)
-    assert [Gap(10.0, 100.0), None, None] == [desk.books.notice(now) for now in (100.0, 100.0, 105.0)]
-
-
-def test_no_other_gap_before_the_clock_was_looked_at() -> None:
-    """Who only reads cannot excuse a thread that is dead; once it has looked, there may be another one."""
-    desk = Desk()
-    desk.arm("a", due=10.0)
-    desk.look(0.0)
-    seen = [desk.books.notice(now) for now in (100.0, 1000.0)]
+    wakes = desk.wakes
+    seen += [desk.books.notice(now) for now in (100.0, 100.0, 1000.0)]
+    woken = desk.wakes - wakes
     desk.turn(1000.0)
-    assert [Gap(10.0, 100.0), None, Gap(1010.0, 2000.0)] == [*seen, desk.books.notice(2000.0)]
+    desk.books.launch_due(1005.0)
+    seen += [desk.books.notice(2000.0)]
+    assert ([None, Gap(10.0, 100.0), None, None, Gap(1005.0, 2000.0)], 1) == (seen, woken)
 
 
-def test_who_never_looked_was_never_late() -> None:
-    """Before the first look nothing is promised."""
+@pytest.mark.parametrize("due", [2.0, STUCK])
+def test_a_run_that_was_cut_has_the_rest_of_its_time(due: float) -> None:
+    """Even if the gap began at the very instant of its deadline; it knows that it was cut, the next one was not."""
     desk = Desk()
-    desk.arm("a", due=10.0)
-    assert None is desk.books.notice(1e6)
-
-
-def test_what_sleeps_without_end_is_never_late() -> None:
-    """With nothing to do, nobody has to look."""
-    desk = Desk()
-    desk.look(0.0)
-    desk.look(1e9)
-    assert [] == desk.gaps
-
-
-def test_a_gap_between_two_looks_in_a_row() -> None:
-    """A thread that was at work, and did not sleep, is stopped as well."""
-    desk = Desk()
-    desk.arm("a")
-    desk.books.launch_due(0.0)
-    assert Gap(0.0, 50.0) == desk.books.notice(50.0)
-
-
-def test_a_run_that_was_cut_is_not_given_up_at_once() -> None:
-    """Its deadline is put off, even if that was the very instant for which somebody was to look."""
-    desk = Desk()
-    desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
-    desk.look(100.0)
-    assert [] == desk.stuck and run.deadline > 100.0
-
-
-def test_a_run_that_was_cut_has_the_rest_of_its_time() -> None:
-    """Of 5.5 s two were over when the clock was to be looked at; at the latest it is given up after its whole time."""
-    desk = Desk()
-    desk.arm("a")
-    desk.arm("b", due=2.0)
-    desk.books.begin(desk.lone(0.0), 0.0)
-    now = 102.0
-    desk.look(now)
+    desk.arm("b", due)
+    cut = desk.begun()
+    now = woken = due + 100.0
+    (late,) = desk.look(now)
+    desk.make(late, now, now)
+    before = list(desk.stuck)
     while not desk.stuck:
         now = desk.wakes_at
         desk.look(now)
-    assert [("a", True)] == desk.stuck and 3.5 <= now - 102.0 <= TIMEOUT + GRACE
-
-
-def test_a_run_knows_that_it_was_cut() -> None:
-    """It has slept; one that begins after the gap has not."""
-    desk = Desk()
-    desk.arm("a")
-    desk.arm("b", due=2.0)
-    cut = desk.lone(0.0)
-    desk.books.begin(cut, 0.0)
-    (late,) = desk.look(102.0)
-    desk.books.begin(late, 102.0)
-    assert (100.0, 0.0) == (cut.slept, late.slept)
+    assert ([], [("a", True)], 100.0, 0.0) == (before, desk.stuck, cut.slept, late.slept)
+    assert STUCK - due <= now - woken <= STUCK
 
 
 def test_a_gap_is_no_lag() -> None:
@@ -553,40 +340,25 @@ def test_the_wait_before_and_after_a_gap_is_lag() -> None:
     assert 3.0 == desk.books.peak(503.0)
 
 
-def overdue(number: int, interval: float = 60.0, gap: float = 3600.0) -> tuple[Desk, list[tuple[float, str]]]:
-    """So many checks over which the machine slept, and when each was launched after it."""
+@pytest.mark.parametrize(
+    ("number", "interval", "step"),
+    [(AT_ONCE, 60.0, 0.0), (50, 60.0, 0.05), (1000, 60.0, 0.05), (1000, 0.5, 0.005)],
+    ids=["few are not spread", "200 a second", "many too", "never later than their interval"],
+)
+def test_after_a_gap_turns_are_spread(number: int, interval: float, step: float) -> None:
+    """Ten at once, and then ten after each step, in the order in which they were due; the others are missed."""
     desk = Desk()
-    launched: list[tuple[float, str]] = []
     for n in range(number):
         desk.arm(f"{n:04}", due=1.0, interval=interval)
     desk.look(0.0)
-    now = 1.0 + gap
+    launched: list[tuple[float, str]] = []
+    now = 3601.0
     while len(launched) < number:
-        for run in desk.look(now):
-            launched.append((now - 1.0 - gap, run.entry.name))
-            desk.make(run, now, now, interval)
+        launched += [(now - 3601.0, run.entry.name) for run in desk.turn(now, interval=interval)]
         now = desk.wakes_at
-    return desk, launched
-
-
-def test_after_a_gap_a_few_are_started_at_once() -> None:
-    """The others later, each once, in the order in which they were due."""
-    _, launched = overdue(1000)
-    at_once = [name for at, name in launched if at == 0.0]
-    assert (AT_ONCE, sorted(name for _, name in launched)) == (len(at_once), [name for _, name in launched])
-
-
-def test_after_a_gap_the_rest_is_spread_at_200_a_second() -> None:
-    """In steps of ten, and all within the time that so many need."""
-    _, launched = overdue(1000)
-    seconds, steps = Counter(int(at + 1e-9) for at, _ in launched), Counter(at for at, _ in launched)
-    assert (dict.fromkeys(range(5), FIRST_RUNS), {AT_ONCE}) == (dict(seconds), set(steps.values()))
-
-
-def test_spread_turns_are_never_later_than_their_interval() -> None:
-    """A check that is polled often is not held up by many others."""
-    _, launched = overdue(1000, interval=0.5)
-    assert max(at for at, _ in launched) <= 0.5
+    assert [f"{n:04}" for n in range(number)] == [name for _, name in launched]
+    assert pytest.approx([n // AT_ONCE * step for n in range(number)]) == [at for at, _ in launched]
+    assert number * 3600 / interval == desk.figure("missed")
 
 
 def test_each_is_spread_by_its_own_interval() -> None:
@@ -601,43 +373,18 @@ def test_each_is_spread_by_its_own_interval() -> None:
     assert due is not None and 3601.0 <= due <= 3601.1
 
 
-def test_few_are_all_started_at_once() -> None:
-    """Spreading is for many."""
-    _, launched = overdue(AT_ONCE)
-    assert {0.0} == {at for at, _ in launched}
-
-
-def test_after_a_gap_each_goes_on_in_its_rhythm() -> None:
-    """Whether it was started at once or spread."""
+@pytest.mark.parametrize("ends", [[3606.0], [1001.0, 3606.0]], ids=["one", "another in the midst of spreading"])
+def test_after_a_gap_each_goes_on_in_its_rhythm(ends: list[float]) -> None:
+    """Whether it was started at once or spread, and spread again."""
     desk = Desk()
     entries = [desk.arm(str(n), due=1.0 + n / 100) for n in range(50)]
     desk.look(0.0)
-    now = 3606.0
-    while now < 3608.0:
-        desk.turn(now)
-        now = desk.wakes_at
+    for end in ends:
+        desk.turn(end)
+    while desk.wakes_at < 3608.0:
+        desk.turn(desk.wakes_at)
     expected = [3611.0 + n / 100 for n in range(50)]
     assert pytest.approx(expected) == [desk.books.next_run(entry) for entry in entries]
-
-
-@pytest.mark.parametrize("number", [1, 50])
-def test_turns_that_were_slept_through_are_missed(number: int) -> None:
-    """Of 360 of each one is made up for, at once or spread."""
-    desk, _ = overdue(number, interval=10.0, gap=3595.0)
-    assert 359 * number == desk.figure("missed")
-
-
-def test_a_second_gap_in_the_midst_of_spreading() -> None:
-    """Who was yet to come is spread again, and keeps its rhythm."""
-    desk = Desk()
-    entries = [desk.arm(str(n), due=1.0) for n in range(50)]
-    desk.look(0.0)
-    desk.turn(1001.0)
-    now = 2006.0
-    while now < 2008.0:
-        desk.turn(now)
-        now = desk.wakes_at
-    assert {2011.0} == {desk.books.next_run(entry) for entry in entries}
 
 
 def test_a_retry_that_was_slept_through_is_made() -> None:
@@ -649,35 +396,20 @@ def test_a_retry_that_was_slept_through_is_made() -> None:
     assert (1010.0, 100) == (desk.books.next_run(entry), desk.figure("missed"))
 
 
-def test_without_a_gap_nothing_is_spread() -> None:
-    """Many that are due at one time are all launched then."""
-    desk = Desk()
-    for n in range(100):
-        desk.arm(str(n), due=1.0)
-    desk.look(0.0)
-    assert 100 == len(desk.look(1.0 + LATE))
-
-
-def test_suspects_have_their_share_after_a_gap_too() -> None:
-    """What is overdue does not pass by."""
+@pytest.mark.parametrize(("late", "timed_out", "launched"), [(LATE, False, 100), (LATE + 1.0, True, 2)])
+def test_what_is_due_together_is_launched_together(late: float, timed_out: bool, launched: int) -> None:
+    """Without a gap nothing is spread; after one suspects have their share too."""
     desk = Desk(most_suspects=2)
-    for n in range(5):
+    for n in range(100):
         desk.arm(str(n))
-    desk.turn(0.0, timed_out=True)
-    assert 2 == len(desk.look(1000.0))
+    desk.turn(0.0, timed_out=timed_out)
+    assert launched == len(desk.look(EVERY + late))
 
 
 # Old results
 
 
-def seen_once(desk: Desk, name: str = "a", **options: Any) -> Run:
-    """A check that was seen at 0, and its next run, launched in its turn."""
-    desk.arm(name, **options)
-    desk.turn(0.0)
-    return desk.lone(EVERY)
-
-
-def first_old(desk: Desk, start: float, end: float) -> float:
+def first_old(desk: Desk, start: float, end: float = 3000.0) -> float:
     """Look on from `start`, each time when it is needed: when something old was found, inf for never."""
     now = start
     while now <= end and not desk.old:
@@ -686,11 +418,26 @@ def first_old(desk: Desk, start: float, end: float) -> float:
     return now if desk.old else math.inf
 
 
+def seen_once(desk: Desk) -> Run:
+    """A check that was seen at 0, and its next run, launched in its turn."""
+    desk.arm("a")
+    desk.turn(0.0)
+    (run,) = desk.look(EVERY)
+    return run
+
+
 def test_what_waits_grows_old() -> None:
-    """It is found when its latest result counts no more, at that very moment."""
+    """At the moment when its latest result counts no more: told once, again when it is calm, and after another one."""
     desk = Desk()
-    seen_once(desk)
-    assert (LASTING, ["a"]) == (first_old(desk, EVERY, 100.0), desk.old)
+    run = seen_once(desk)
+    seen = []
+    for start in (EVERY, LASTING, 700.0):
+        if start == 700.0:
+            desk.make(run, start, start)
+            desk.look(710.0)
+        seen.append((first_old(desk, start), desk.old.copy()))
+        desk.old.clear()
+    assert [(LASTING, ["a"]), (LASTING + CALM, ["a"]), (700.0 + LASTING, ["a"])] == seen
 
 
 def test_what_is_held_grows_old() -> None:
@@ -698,84 +445,46 @@ def test_what_is_held_grows_old() -> None:
     desk = Desk(most_suspects=1)
     first, *_ = suspects(desk, 2, timeout=45.0)
     desk.books.begin(first, 10.0)
-    assert (2 * EVERY + 45.0, ["1"]) == (first_old(desk, EVERY, 100.0), desk.old)
+    assert (2 * EVERY + 45.0, ["1"]) == (first_old(desk, EVERY), desk.old)
 
 
-def test_what_is_stuck_grows_old() -> None:
-    """Giving it up is a result, which counts as long as any."""
+@pytest.mark.parametrize(("claimed", "old"), [(False, EVERY + STUCK + LASTING), (True, LASTING)])
+def test_what_is_stuck_grows_old(claimed: bool, old: float) -> None:
+    """Giving it up is a result, which counts as long as any; after its claim the one before is the latest."""
     desk = Desk()
     run = seen_once(desk)
     desk.books.begin(run, EVERY)
-    desk.look(EVERY + TIMEOUT + GRACE)
-    assert EVERY + TIMEOUT + GRACE + LASTING == first_old(desk, EVERY + TIMEOUT + GRACE, 100.0)
+    if claimed:
+        desk.books.claim(run)
+    assert old == first_old(desk, EVERY)
 
 
-def test_what_is_stuck_after_its_claim_grows_old() -> None:
-    """Nobody gives it up, so its latest result is the one before."""
-    desk = Desk()
-    run = seen_once(desk)
-    desk.books.begin(run, EVERY)
-    desk.books.claim(run)
-    assert LASTING == first_old(desk, EVERY, 100.0)
+def test_what_was_never_seen_or_is_disarmed_does_not_grow_old() -> None:
+    """It is unknown as it is, or paused or gone, even if a run of it is still on its way."""
+    never, gone = Desk(), Desk()
+    never.arm("a")
+    run = seen_once(gone)
+    gone.books.begin(run, EVERY)
+    gone.books.disarm(run.entry)
+    assert [math.inf] * 2 == [first_old(never, 0.0), first_old(gone, EVERY)]
 
 
-def test_what_is_old_is_told_once() -> None:
-    """However often somebody looks."""
-    desk = Desk()
-    seen_once(desk)
-    for second in range(10, 1000):
-        desk.look(float(second))
-    assert ["a"] == desk.old
-
-
-def test_what_is_old_may_grow_old_again() -> None:
-    """Once there was another result."""
-    desk = Desk()
-    run = seen_once(desk)
-    first_old(desk, EVERY, 100.0)
-    desk.make(run, 30.0, 30.0)
-    desk.old.clear()
-    desk.look(40.0)
-    assert 30.0 + LASTING == first_old(desk, 40.0, 200.0)
-
-
-def test_what_was_never_seen_does_not_grow_old() -> None:
-    """It is unknown as it is."""
-    desk = Desk()
-    desk.arm("a")
-    desk.look(0.0)
-    assert math.inf == first_old(desk, 0.0, 1000.0)
-
-
-def test_what_is_seen_in_time_does_not_grow_old() -> None:
-    """Turn after turn."""
-    desk = Desk()
-    desk.arm("a")
-    for turn in range(100):
-        desk.turn(EVERY * turn)
-    assert [] == desk.old
-
-
-def test_a_gap_makes_nothing_old() -> None:
-    """What waited through it grows old that much later."""
-    desk = Desk()
-    seen_once(desk)
-    desk.look(1000.0)
-    slept = desk.books.slept
-    assert [] == desk.old and LASTING + slept == first_old(desk, 1000.0, 2000.0)
-
-
-def test_a_gap_makes_nothing_old_of_what_becomes_due_in_it() -> None:
-    """Launched after it, it waits, and has the time that was left."""
+@pytest.mark.parametrize("launched", [True, False])
+def test_a_gap_makes_nothing_old(launched: bool) -> None:
+    """What waited through it, or became due in it, grows old that much later."""
     desk = Desk()
     desk.arm("a")
     desk.turn(0.0)
+    if launched:
+        desk.look(EVERY)
     desk.look(1000.0)
-    assert [] == desk.old and LASTING + (1000.0 - EVERY) == first_old(desk, 1000.0, 2000.0)
+    slept = desk.books.slept
+    assert (EVERY + STUCK if launched else EVERY) + slept == 1000.0
+    assert ([], LASTING + slept) == (list(desk.old), first_old(desk, 1000.0))
 
 
-def test_a_run_that_was_cut_makes_nothing_young() -> None:
-    """It is not recorded, so the result before it is the latest."""
+def test_a_run_that_was_cut_keeps_what_was_seen() -> None:
+    """It is not recorded but made again, and until then the result before it counts, for as long as any."""
     desk = Desk()
     run = seen_once(desk)
     desk.arm("other", due=11.0)
@@ -784,44 +493,27 @@ def test_a_run_that_was_cut_makes_nothing_young() -> None:
     desk.look(1011.0)
     desk.books.end(run, Outlook(EVERY, 2.0), 1011.0)
     desk.rest()
-    assert LASTING + desk.books.slept == first_old(desk, 1011.0, 3000.0)
-
-
-def test_what_is_disarmed_does_not_grow_old() -> None:
-    """It is paused or gone, even if a run of it is still on its way."""
-    desk = Desk()
-    run = seen_once(desk)
-    desk.books.begin(run, EVERY)
-    desk.books.disarm(run.entry)
-    assert math.inf == first_old(desk, EVERY, 1000.0)
+    assert 1011.0 + LASTING == first_old(desk, 1011.0)
 
 
 # Waking
 
 
-def test_with_nothing_pending_nobody_wakes() -> None:
-    """Not at the beginning, and not when all has ended and nothing follows."""
-    desk = Desk()
-    before = desk.wakes_at
-    desk.arm("a")
-    run = desk.lone(0.0)
-    desk.books.begin(run, 0.0)
-    desk.books.disarm(run.entry)
-    desk.books.end(run, Outlook(EVERY), 1.0)
-    assert (NEVER, NEVER) == (before, desk.wakes_at)
-
-
 def test_it_wakes_for_what_comes_first() -> None:
-    """A turn, a deadline, or what the owner means to do."""
+    """A deadline, a turn, or what the owner means to do; with nothing pending nobody wakes."""
     desk = Desk()
-    desk.arm("a")
-    desk.look(0.0)
-    deadline = desk.wakes_at
-    desk.arm("b", due=3.0)
-    assert (5.5, 3.0, 1.0) == (deadline, desk.wakes_at, desk.books.wakes_at(1.0))
+    seen = [desk.wakes_at]
+    run = desk.begun()
+    seen.append(desk.wakes_at)
+    other = desk.arm("b", due=3.0)
+    seen += [desk.wakes_at, desk.books.wakes_at(1.0)]
+    for entry in (run.entry, other):
+        desk.books.disarm(entry)
+    desk.books.end(run, Outlook(EVERY), 1.0)
+    assert [NEVER, STUCK, 3.0, 1.0, NEVER] == [*seen, desk.wakes_at]
 
 
-@pytest.mark.parametrize(("due", "wakes"), [(9.0, 1), (10.0, 0), (11.0, 0)])
+@pytest.mark.parametrize(("due", "wakes"), [(9.0, 1), (10.0, 0)])
 def test_an_earlier_turn_wakes(due: float, wakes: int) -> None:
     """One of the same time, or a later one, does not."""
     desk = Desk()
@@ -832,26 +524,17 @@ def test_an_earlier_turn_wakes(due: float, wakes: int) -> None:
     assert wakes == desk.wakes - before
 
 
-def test_a_next_turn_wakes_who_sleeps_longer() -> None:
-    """A retry that comes before the deadline for which the thread waits."""
+@pytest.mark.parametrize(("others", "wakes"), [(0, 1), (1, 0)])
+def test_a_next_turn_wakes_who_sleeps_longer(others: int, wakes: int) -> None:
+    """A retry that comes before the deadline for which the thread waits, but not if another run's comes first."""
     desk = Desk()
-    desk.arm("a", interval=1000.0)
-    run = desk.lone(0.0)
+    for n in range(others):
+        desk.begun(str(n), timeout=1.0)
+    desk.arm("a")
+    (run,) = desk.look(0.0)
     before = desk.wakes
-    desk.make(run, 0.0, 0.1, 1000.0, retry=2.0)
-    assert 1 == desk.wakes - before
-
-
-def test_a_next_turn_does_not_wake_who_looks_before_it() -> None:
-    """There is another run whose deadline comes first."""
-    desk = Desk()
-    for name in "ab":
-        desk.arm(name)
-    run, other = desk.look(0.0)
-    desk.books.begin(other, 0.0)
-    before = desk.wakes
-    desk.make(run, 0.0, 0.1)
-    assert 0 == desk.wakes - before
+    desk.make(run, 0.0, 0.1, retry=2.0)
+    assert wakes == desk.wakes - before
 
 
 def test_a_held_suspect_that_is_launched_wakes_for_its_deadline() -> None:
@@ -867,40 +550,16 @@ def test_a_held_suspect_that_is_launched_wakes_for_its_deadline() -> None:
     assert (1, 1011.5) == (desk.wakes - before, desk.wakes_at)
 
 
-def test_a_gap_wakes() -> None:
-    """What is overdue is not left to wait until the thread looks by itself."""
-    desk = Desk()
-    desk.arm("a", due=10.0)
-    desk.look(0.0)
-    before = desk.wakes
-    desk.books.notice(100.0)
-    assert 1 == desk.wakes - before
-
-
-def test_a_halt_wakes() -> None:
-    """The thread has to go."""
-    desk = Desk()
-    desk.look(0.0)
-    desk.books.halt()
-    assert 1 == desk.wakes
-
-
 # Figures
 
 
-def test_the_figures_of_a_beginning() -> None:
-    """Nothing waits, nothing was late."""
-    expected = {"queue": 0, "lag_s": 0.0, "missed": 0, "suspended_s": 0.0, "overstayed": 0}
-    assert expected == Desk().books.figures(1000.0)
-
-
 def test_the_lag_is_of_what_began_and_of_what_waits() -> None:
-    """Whichever is more."""
+    """Whichever is more; in the beginning there is none."""
     desk = Desk()
+    assert {"queue": 0, "lag_s": 0.0, "missed": 0, "suspended_s": 0.0, "overstayed": 0} == desk.books.figures(1000.0)
     for name in "ab":
         desk.arm(name)
-    first, _ = desk.look(0.0)
-    desk.books.begin(first, 0.5)
+    desk.books.begin(desk.look(0.0)[0], 0.5)
     assert (0.5, 0.75) == (desk.figure("lag_s", 0.25), desk.figure("lag_s", 0.75))
 
 
@@ -908,23 +567,17 @@ def test_the_peak_is_of_the_time_since_it_was_asked() -> None:
     """The most that a run began too late, or waits by now."""
     desk = Desk()
     desk.arm("a", timeout=100.0)
-    run = desk.lone(0.0)
+    (run,) = desk.look(0.0)
     waiting = desk.books.peak(3.0)
     desk.make(run, 4.0, 4.0)
     assert (3.0, 4.0, True) == (waiting, desk.books.peak(4.0), desk.books.peak(4.0) <= 0.0)
 
 
 def test_what_nobody_launches_is_late() -> None:
-    """When nobody looks at the clock any more, what is due and not launched counts as what waits for a worker."""
-    desk = Desk()
-    desk.arm("a", due=10.0)
-    desk.look(0.0)
-    desk.books.notice(100.0)
-    assert 25.0 == desk.books.peak(125.0)
-
-
-def test_what_nobody_ever_looked_at_is_late() -> None:
-    """A thread that was never there is as bad as one that is gone."""
-    desk = Desk()
-    desk.arm("a", due=10.0)
-    assert 25.0 == desk.books.peak(35.0)
+    """When nobody looks at the clock any more, or ever did, what is due counts as what waits for a worker."""
+    never, gone = Desk(), Desk()
+    for desk in (never, gone):
+        desk.arm("a", due=10.0)
+    gone.look(0.0)
+    gone.books.notice(100.0)
+    assert [25.0, 25.0] == [never.books.peak(35.0), gone.books.peak(125.0)]
