@@ -1,7 +1,8 @@
 """When everything fails at once it is us: asks the canaries whether the monitor itself has a network.
 
 They are asked only when checks of different hosts turn from pass to fail within one interval (a first run that fails
-is such a turn too), and while the network is lost. As long as none of them answers, what fails is unknown.
+is such a turn too), and while the network is lost. As long as none of them answers, what fails is unknown; but once
+all that had turned passes again there is a network, whatever the canaries say.
 """
 
 from __future__ import annotations
@@ -80,8 +81,10 @@ class Canary:
         self._lock = threading.Condition(threading.RLock())
         self._turns: deque[Turn] = deque(maxlen=TURNS)
         self._loss: Loss | None = None
+        self._victims: set[str] = set()  # checks that turned with it, or later, and have not passed since
         self._answer = _Answer(-math.inf, "")
         self._asking = False
+        self._asked_at = -math.inf
 
     TAKES = PATIENCE + GRACE
     """Seconds that `judge` may take."""
@@ -92,10 +95,10 @@ class Canary:
         loss = self._loss
         return "" if loss is None else loss.detail
 
-    def judge(self, check: Check, started: float, interval: float, turned: bool) -> Loss | None:
+    def judge(self, check: Check, started: float, interval: float, turned: bool, failed: bool = True) -> Loss | None:
         """Whether the failure of a run that was started then is our own; `turned`: the run before did not fail.
 
-        On a worker.
+        While the network is lost, a run that did not fail asks as well. On a worker.
         """
         turn = Turn(check.name, host_of(check.target), started, interval)
         if not turn.host:
@@ -104,23 +107,39 @@ class Canary:
             several = turned and any(other.host != turn.host and turn.is_near(other) for other in reversed(self._turns))
             if turned:
                 self._turns.append(turn)
-            if not several and self._loss is None:
+            if self._loss is None and not several:
                 return None
+            if turned and self._loss is not None:
+                self._victims.add(turn.name)
+        if not failed and self.forget(check.name):
+            return None
         return self._conclude(self._ask(), turn)
 
+    def forget(self, name: str) -> bool:
+        """This check is well, or gone. True when it was the last that had turned, so that the loss is over."""
+        with self._lock:
+            self._victims.discard(name)
+            over = self._loss is not None and not self._victims
+            if over:
+                self._loss = None
+        if over:
+            self._tell("found", "all that was lost is back")
+        return over
+
     def _ask(self) -> _Answer:
-        """What the canaries say. Who comes while another one asks waits for that answer."""
+        """What the canaries say. Who comes while another one asks waits for that answer, as long as that one does."""
         with self._lock:
             begun = self._clock.monotonic()
             asks = not self._asking and begun >= self._answer.at + FRESH
-            self._asking = self._asking or asks
+            if asks:
+                self._asking, self._asked_at = True, begun
         if asks:
             try:  # a thread of its own, for it may hang
                 threading.Thread(target=self._inquire, name="minimon-canary", daemon=True).start()
             except RuntimeError:  # no thread to be had
                 self._inquire()
         with self._lock:
-            while self._asking and (left := begun + self.TAKES - self._clock.monotonic()) > 0:
+            while self._asking and (left := self._asked_at + self.TAKES - self._clock.monotonic()) > 0:
                 self._clock.wait(self._lock, left)
             return _Answer(begun, "they do not answer in time") if self._asking else self._answer
 
@@ -151,7 +170,7 @@ class Canary:
                 near = [turn, *(other for other in self._turns if turn.is_near(other))]
                 victims = tuple({other.name for other in near} - {turn.name})
                 now = Loss(min(other.at for other in near), f"no network: {answer.problem}", victims)
-                self._loss = now._replace(victims=())
+                self._loss, self._victims = now._replace(victims=()), {other.name for other in near}
         if before is None and now is not None:
             self._tell("lost", now.detail)
         elif before is not None and now is None:

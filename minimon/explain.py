@@ -12,8 +12,11 @@ from .model import CheckState, Outcome, Status, View, span, stamp
 WORDS = {"pass": ("pass", "passes"), "warn": ("warning", "warnings"), "fail": ("failure", "failures")}
 
 
-def explained(check: Check, state: CheckState, when: float, now: float, due: float | None) -> View:
-    """The state of a check in words. `when` is now by the wall clock, `now` and `due` by the monotonic one."""
+def explained(check: Check, state: CheckState, lasted: float, when: float, now: float, due: float | None) -> View:
+    """The state of a check in words, which it has had for `lasted` seconds.
+
+    `when` is now by the wall clock, `now` and `due` by the monotonic one.
+    """
     ways = list(prospects(check, state))
     seconds = None if due is None else due - now
     told: View = {
@@ -22,7 +25,7 @@ def explained(check: Check, state: CheckState, when: float, now: float, due: flo
         "actual": actual(state),
         "progress": progress(check, state),
         "since": stamp(state.since),
-        "since_s": round(max(0.0, when - state.since), 3),
+        "since_s": round(max(0.0, lasted), 3),
         "turned": None if state.turned is None else stamp(when - (now - state.turned)),
         "next_run": None if seconds is None else stamp(when + seconds),
         "next_run_s": None if seconds is None else round(max(0.0, seconds), 3),

@@ -34,28 +34,15 @@ class History:
     """What is known of one check. One owner at a time."""
 
     __slots__ = (
-        *(
-            "back",
-            "check",
-            "expires",
-            "kept",
-            "latency",
-            "lent",
-            "older",
-            "seen",
-            "standing",
-            "state",
-            "uptime",
-            "view",
-        ),
-        *("_ends", "_failing", "_flaps", "_noted", "_told"),
+        *("back", "changed", "check", "expires", "kept", "latency", "lent", "older", "seen", "standing", "state"),
+        *("uptime", "view", "_ends", "_failing", "_flaps", "_noted", "_told"),
     )
 
     def __init__(self, check: Check, since: float, now: float, expires: float) -> None:
         self.check = check
         self.state = CheckState(check.name, since=since)
         self.expires = expires  # what was seen counts until then, or the first run is awaited
-        self.seen = now  # when it was looked at last
+        self.seen = self.changed = now  # when it was looked at last, and when its status changed
         self.kept: list[View] = []  # the latest results, and before them failures that are older
         self.older = 0  # how many those are
         self.lent = False  # whether a view has that list
@@ -89,6 +76,8 @@ class History:
         outcome, status, turned = result.outcome, after.status, own.turned if own is not before else after.turned
         if status is not before.status or last is None or after.flapping:
             self.standing = self.stands(status)
+            if status is not before.status:
+                self.changed = now if result.started is None else result.started + ahead
             before, after = self._mind_flapping(before, after, result, now)
         if self.back is not None and (status is not _UNKNOWN or outcome is UNKNOWN):
             before, self.back = before._replace(status=self.back), None
@@ -183,6 +172,7 @@ class History:
         Quietly, nobody is told: the next change is one from what was told last.
         """
         before = self.state
+        self.changed = at
         if quietly:
             self.back = before.status
         self.state, self.view = gone_stale(before, when), None

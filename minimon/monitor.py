@@ -51,7 +51,7 @@ FIGURES = {
     "stuck": "runs that have outlived their deadline and not ended; the workers of 32 of them at most are set aside",
     "queue": "due runs that wait for a worker",
     "lag_s": "how late a run has started or still waits: the most among the latest 256, in seconds",
-    "missed": "turns that were left out because the one before took too long, or no worker was free",
+    "missed": "turns that were left out: the one before took too long, no worker was free, all stood still",
     "suspended_s": "seconds in which the process or the machine stood still: nothing grew old in them",
     "late": "results that a newer one had overtaken, or that came twice: left out",
     "clock_jumps": "times that somebody has set the wall clock",
@@ -401,13 +401,13 @@ class Monitor:
         when, the next run, what it would take to change the status; and all of it in sentences.
         """
         life = self._notice()
-        check, state, view = self._registry.look_up(name)
+        check, state, lasted, view = self._registry.look_up(name)
         entry = self._entries.get(name)
         due = None
         if life is not None and life.poller.watch is not None:
             due = life.scheduler.next_run(entry) if entry is not None else max(life.started, life.poller.watch.next)
         now = self._clock.time(), self._clock.monotonic()
-        told = explained(check, state, *now, due)
+        told = explained(check, state, lasted, *now, due)
         return {"schema": 1, "service": self._service(life), "check": name, **view, "explain": told}
 
     def _notice(self) -> _Life | None:

@@ -83,13 +83,14 @@ class Poller:
         if self._canary is None or result.started is None or not (work.fails or self._canary.lost):
             return result, None
         run.extend(self._canary.TAKES)
-        loss = self._judge(work, result.started, turned and work.fails)
+        loss = self._judge(work, result.started, turned and work.fails, work.fails)
         if loss is None or not work.fails:
             return result, None
         return lost_result(result, loss.detail), loss.since
 
-    def _judge(self, work: Work, started: float, turned: bool) -> Loss | None:
-        loss = None if self._canary is None else self._canary.judge(work.check, started, work.interval, turned)
+    def _judge(self, work: Work, started: float, turned: bool, failed: bool = True) -> Loss | None:
+        canary = self._canary
+        loss = None if canary is None else canary.judge(work.check, started, work.interval, turned, failed)
         if loss is not None:
             for name in loss.victims:
                 self._lose(name, loss)

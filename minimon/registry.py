@@ -291,16 +291,19 @@ class Registry:
             "events": [{**event._asdict(), "at": stamp(event.at)} for event in events],
         }
 
-    def look_up(self, name: str) -> tuple[Check, CheckState, View]:
-        """One check, its state and its view, as of now. Raises UnknownCheckError."""
+    def look_up(self, name: str) -> tuple[Check, CheckState, float, View]:
+        """One check, its state, for how long it has had its status, its view: as of now. Raises UnknownCheckError."""
         self._mind_name(name)
         when, mono = self._clock.time(), self._monotonic()
         with self._lock:
             history = self._find(name)
             state, seen = self._as_of_now(history, mono), glimpse(history)
+            grown_old = state is not history.state
+            lasted = mono - self._slept - history.expires if grown_old else mono + self._ahead - history.changed
         view = check_view(seen, when - mono - self._ahead)
         view.update(status=state.status._value_, since=stamp(state.since), explanation=state.explanation)
-        return seen.check, state, view
+        view["recent"] = seen.recent[:]
+        return seen.check, state, lasted, view
 
     def _look(self, history: History, seen: Glimpse | None, ahead: float) -> tuple[View, Standing]:
         """A view, which is kept for the next snapshot unless something has happened meanwhile."""

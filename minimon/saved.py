@@ -22,6 +22,7 @@ def dump(history: History, at: float, awake: float) -> View:
         "at": at,
         "left": None if math.isinf(history.expires) else history.expires - awake,
         "seen": history.seen,
+        "changed": history.changed,
         "state": {
             "status": state.status._value_,
             "since": state.since,
@@ -49,6 +50,7 @@ def load(check: Check, plain: Any, expires: float) -> History:
     at, seen = _number(plain["at"]), _number(plain["seen"])
     history = History(check, 0.0, seen, expires)
     history.state = _state(check.name, plain["state"])
+    history.changed = min(_number(plain["changed"]), at)
     history.kept, history.older = [_result(each) for each in plain["kept"]], _count(plain["older"])
     recent = len(history.kept) - history.older
     if not (history.state.last is not None) <= recent <= RECENT or history.older > FAILURES:

@@ -54,10 +54,16 @@ class Cage:
         self.told: list[str] = []
         self.canary = Canary(list(birds), self.clock, Openers(), lambda kind, detail: self.told.append(kind))
 
-    def judge(self, host: Any, ago: float = 0.0, interval: float = EVERY, turned: bool = True) -> Loss | None:
+    def judge(
+        self, host: Any, ago: float = 0.0, interval: float = EVERY, turned: bool = True, failed: bool = True
+    ) -> Loss | None:
         """A failure of a run of this host, or of another target, that was started so long ago."""
         check = Check(f"check of {host}", f"http://{host}/" if isinstance(host, str) else host)
-        return self.canary.judge(check, self.clock.monotonic() - ago, interval, turned)
+        return self.canary.judge(check, self.clock.monotonic() - ago, interval, turned, failed)
+
+    def well(self, host: str) -> bool:
+        """A run of this host that passes; True when it is no longer lost."""
+        return self.judge(host, turned=False, failed=False) is None
 
     def both(self) -> Loss | None:
         """Two hosts fail at once."""
@@ -198,6 +204,35 @@ def test_a_canary_that_hangs_has_failed_and_is_heard_when_it_comes_back(hung: Bi
     hung.leave.set()
     assert wait_until(lambda: cage.clock.advance(FRESH) or cage.judge("a", turned=False) is None)
     assert ["lost", "found"] == cage.told
+
+
+def test_a_canary_that_goes_on_to_hang_holds_up_nobody() -> None:
+    """Once it had its time it has failed, until it answers."""
+    bird = Bird()
+    bird.leave.clear()
+    cage, answers = Cage(bird), list[Loss | None]()
+    cage.judge("a")
+    in_thread(lambda: cage.judge("b"), answers)
+    assert bird.entered.wait(5.0) and cage.clock.waiting(1)
+    cage.clock.advance(PATIENCE + GRACE)
+    assert wait_until(lambda: len(answers) == 1)
+    later = [cage.judge(host) is not None for host in "cde"]  # on this thread, on which no time passes
+    bird.leave.set()
+    assert ([True] * 3, 1) == (later, bird.asked)
+
+
+def test_what_passes_again_needs_no_canary() -> None:
+    """One that is dead itself hides outages no longer than until all that had turned is back, or gone."""
+    cage = Cage(Bird(False))
+    cage.both()
+    cage.clock.advance(FRESH)
+    cage.judge("c")
+    still = [cage.well("a"), cage.well("other"), cage.well("b")]
+    cage.canary.forget("check of c")
+    lost = cage.canary.lost
+    cage.clock.advance(2 * EVERY)
+    alone = cage.judge("b")
+    assert ([False] * 3, "", None, ["lost", "found"]) == (still, lost, alone, cage.told)
 
 
 def test_all_canaries_together_have_two_seconds() -> None:

@@ -39,7 +39,8 @@ def after(script: str, **options: Any) -> Kept:
 def told(kept: Kept, due: float | None = None) -> dict[str, Any]:
     """What is explained of its state, as of now; `due` in so many seconds."""
     now = kept.clock.monotonic()
-    return explained(kept.check, kept.state, kept.clock.time(), now, None if due is None else now + due)
+    when = kept.clock.time()
+    return explained(kept.check, kept.state, when - kept.state.since, when, now, None if due is None else now + due)
 
 
 def at(seconds: float) -> str:
@@ -183,7 +184,7 @@ class Disk(Probe):
 )
 def test_a_target_and_what_is_expected_of_it(target: Any, options: dict[str, Any], shown: str, expected: str) -> None:
     """The words of its kind, or the conditions that were given."""
-    seen = explained(Check("a", target, **options), CheckState("a"), NOON, 0.0, None)
+    seen = explained(Check("a", target, **options), CheckState("a"), 0.0, NOON, 0.0, None)
     assert (shown, expected) == (seen["target"], seen["expected"])
     assert [f"target: {shown}", f"expected: {expected}"] == seen["text"].split("\n")[1:3]
 
@@ -201,7 +202,7 @@ def test_what_was_seen_last(fields: dict[str, Any], actual: str) -> None:
     """Seconds and code of a pass, reason and detail of anything else."""
     check = Check("a", print)
     state = advance(check, CheckState("a"), Result("a", **fields))
-    assert actual == explained(check, state, NOON, 0.0, None)["actual"]
+    assert actual == explained(check, state, 0.0, NOON, 0.0, None)["actual"]
 
 
 # What would change it
@@ -418,3 +419,21 @@ def test_no_secret_is_told(watched: Watched, answers: bool, expect: Any, actual:
     words = ("us3r", "s3cret", "t0ken", "h1dden", "b3arer")
     assert ([], True) == ([word for word in words if word in json.dumps(document)], address in json.dumps(document))
     assert None is not re.fullmatch(actual, document["explain"]["actual"])
+
+
+def test_a_clock_that_is_set_makes_no_time_go_by(watched: Watched, clock: SteppedClock) -> None:
+    """A board that began in 1970 has been up for as long as it has."""
+    monitor = watched(once("a", lambda: None), clock=clock).start()
+    assert recorded(monitor, "a")
+    clock.jump_wall(20_000 * 86_400.0)
+    seen = monitor.explain("a")["explain"]
+    assert (0.0, "(0 s)") == (seen["since_s"], seen["text"].split("\n")[0][-5:])
+
+
+def test_what_is_explained_is_the_hosts(watched: Watched, clock: SteppedClock) -> None:
+    """It may do with the results what it likes."""
+    monitor = watched(once("a", lambda: None), clock=clock).start()
+    assert recorded(monitor, "a")
+    before = monitor.explain("a")["recent"][:]
+    monitor.explain("a")["recent"].clear()
+    assert before == monitor.explain("a")["recent"] and len(before) == 1
