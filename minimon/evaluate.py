@@ -68,8 +68,8 @@ def success(response: Response) -> Unmet | None:
 def advance(check: Check, state: CheckState, result: Result) -> CheckState:
     """Fold one result in. `check.fall` failures turn it down, `check.rise` passes up; the first pass ever does at once.
 
-    `check.fall` warnings in a row turn it degraded, `check.rise` passes end that; a warning is no failure. A result that
-    is `unknown` makes the status unknown at once, and leaves alone what was decided before.
+    `check.fall` warnings in a row turn it degraded, `check.rise` passes end that; a warning is no failure. A result
+    that is `unknown` makes the status unknown at once, and leaves alone what was decided before.
     """
     outcome, reason, when = result[1], result[2], result[4]
     name, status, since, streak, counts, reasons, _, paused, _, decided, passes, turned, prior, flapping = state

@@ -307,7 +307,7 @@ class Monitor:
         return check
 
     def pause(self, name: str) -> None:
-        """Poll it no more until `resume`; what was seen is kept, and left out of `overall`. Raises UnknownCheckError."""
+        """Poll it no more until `resume`; what was seen is kept, not counted in `overall`. Raises UnknownCheckError."""
         self._mind_fork()
         _refuse_own(name, "paused")
         with self._lock:

@@ -325,7 +325,7 @@ def _checks(page: Page) -> None:
     page.title("How runs decide")
     page.prose(page.texts.of("evaluate", "advance"), "  ")
     page.prose(
-        "A result counts for 2 x `every` + `timeout` seconds: without another one the check is stale then, and unknown.",
+        "A result counts for 2 x `every` + `timeout` seconds; without another one the check is stale then: unknown.",
         "  ",
     )
     page.prose(

@@ -272,7 +272,7 @@ def test_a_file_that_cannot_be_saved_degrades_it(make: MakeMonitor, tmp_path: pa
     text = own(monitor)[1]
     (tmp_path / "later").mkdir()
     assert wait_until(lambda: clock.advance(0.5) or status(monitor, "minimon") == "up") and monitor.stop()
-    assert "state file: No such file or directory" == text
+    assert "state file: cannot be written: its folder does not exist" == text
     assert [("minimon", "up", "degraded"), ("minimon", "degraded", "up")] == told
 
 
