@@ -210,7 +210,8 @@ def test_a_canary_that_goes_on_to_hang_holds_up_nobody() -> None:
     """Once it had its time it has failed, until it answers."""
     bird = Bird()
     bird.leave.clear()
-    cage, answers = Cage(bird), list[Loss | None]()
+    answers: list[Loss | None] = []
+    cage = Cage(bird)
     cage.judge("a")
     in_thread(lambda: cage.judge("b"), answers)
     assert bird.entered.wait(5.0) and cage.clock.waiting(1)

@@ -224,8 +224,8 @@ class Busy(threading.Thread):
 PLAN = [("reset", 1.2), ("silent", 2.0), ("cut_head", 1.8), ("flaky", 2.0), ("drip_head", 2.2), ("empty", 1.8)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("outages", [1, pytest.param(12, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("outages", [12])
 def test_outages_in_real_time_beside_a_busy_host(outages: int) -> None:
     """Servers that reset, say nothing, answer errors or drop one request, polled beside a thread that never rests: no
     false down, no outage missed, each in time."""
