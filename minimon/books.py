@@ -45,7 +45,8 @@ class Entry(Slot):
     """One check in the timetable, with what is known of its runs. `work` is the owner's, untouched here."""
 
     __slots__ = (
-        *("again", "expires", "home", "interval", "paused", "phase", "regular", "run", "suspect", "timeout", "work"),
+        *("again", "expires", "home", "interval", "lasts", "paused", "phase", "regular", "run", "suspect", "timeout"),
+        "work",
     )
 
     def __init__(self, name: str, timeout: float, work: Any, interval: float = 10.0) -> None:
@@ -53,6 +54,7 @@ class Entry(Slot):
         self.timeout = timeout
         self.work = work
         self.interval = interval  # as it was last
+        self.lasts = lasting(interval, timeout)  # how long a result counts, by that
         self.home: Books | None = None  # where it was armed last
         self.run: Run | None = None  # its run that waits or is under way, of an earlier life of the owner's maybe
         self.again: float | None = None  # when to run once that one has ended
@@ -67,17 +69,7 @@ class Run:
     """One run of one check: the job that a worker calls."""
 
     __slots__ = (
-        "claimed",
-        "deadline",
-        "due",
-        "ended",
-        "entry",
-        "held",
-        "scheduler",
-        "slept",
-        "started",
-        "stuck",
-        "suspect",
+        *("claimed", "deadline", "due", "ended", "entry", "held", "scheduler", "slept", "started", "stuck", "suspect"),
     )
 
     def __init__(self, scheduler: Any, entry: Entry) -> None:
@@ -85,10 +77,7 @@ class Run:
         self.entry = entry
         self.due = entry.due
         self.suspect = entry.suspect
-        self.held = False
-        self.stuck = False
-        self.ended = False
-        self.claimed = False
+        self.held = self.stuck = self.ended = self.claimed = False
         self.slept = 0.0  # seconds in which nobody could look: of its waiting, then of its running
         self.started: float | None = None
         self.deadline = NEVER
@@ -207,15 +196,22 @@ class Books:
         jobs = self._launch_held(now) if self._held else []
         due = self._timetable.take(now)
         overdue, self._overdue = self._overdue, False
+        scheduler, at, slept = self._scheduler, self._watch_at, self.slept
         for slot in self._spread(due, now) if overdue else due:
-            run = slot.run = Run(self._scheduler, slot)
-            run.slept = max(0.0, now - slot.due) if overdue else 0.0
-            if run.suspect and not self._has_room:
+            run = slot.run = Run(scheduler, slot)
+            if overdue:
+                run.slept = max(0.0, now - slot.due)
+            if run.suspect and not self._is_let_in(run):
                 run.held = True
                 self._held.append(run)
-                self._watch(slot.expires + self.slept)
             else:
-                jobs.append(self._launch(run, now))
+                jobs.append(run)
+                if (ends := now + slot.timeout + GRACE) < at:
+                    at = ends
+            if (expires := slot.expires + slept) < at:
+                at = expires
+        self._runs.update(jobs)
+        self._watch(at)
         return jobs
 
     def _spread(self, overdue: list[Entry], now: float) -> list[Entry]:
@@ -227,21 +223,21 @@ class Books:
             self._arm(entry, now + span * (number // AT_ONCE * AT_ONCE) / len(overdue))
         return overdue[:AT_ONCE]
 
-    @property
-    def _has_room(self) -> bool:
-        return self._suspects < self._most_suspects
+    def _is_let_in(self, suspect: Run) -> bool:
+        """True if there is room for one more suspect, which is this one then."""
+        if self._suspects >= self._most_suspects:
+            return False
+        self._suspects += 1
+        return True
 
     def _launch_held(self, now: float) -> list[Run]:
         jobs = []
-        while self._held and self._has_room:
-            jobs.append(self._launch(self._held.popleft(), now))
+        while self._held and self._is_let_in(self._held[0]):
+            run = self._held.popleft()
+            jobs.append(run)
+            self._runs.add(run)
+            self._watch(min(now + run.entry.timeout + GRACE, run.entry.expires + self.slept))
         return jobs
-
-    def _launch(self, run: Run, now: float) -> Run:
-        self._runs.add(run)
-        self._suspects += run.suspect
-        self._watch(min(now + run.entry.timeout + GRACE, run.entry.expires + self.slept))
-        return run
 
     def _watch(self, at: float) -> None:
         if at < self._watch_at:
@@ -260,7 +256,7 @@ class Books:
             self._stuck.add(run)
             self._suspects -= run.suspect
             if not run.claimed:
-                self._keep_until(run.entry, run.entry.interval, now)
+                run.entry.expires = now - self.slept + run.entry.lasts
         awaited = [run.entry for run in (*self._runs, *self._held, *self._stuck) if run.entry.run is run]
         old = [entry for entry in awaited if entry.expires + self.slept <= now]
         for entry in old:
@@ -268,9 +264,6 @@ class Books:
         ends = [now + run.entry.timeout + GRACE if run.started is None else run.deadline for run in self._runs]
         self._watch_at = min([*ends, *(entry.expires + self.slept for entry in awaited)], default=NEVER)
         return [(run, self.claim(run)) for run in stuck], old
-
-    def _keep_until(self, entry: Entry, interval: float, now: float) -> None:
-        entry.expires = now - self.slept + lasting(interval, entry.timeout)
 
     def wakes_at(self, earlier: float) -> float:
         """When the clock has to be looked at next, or earlier."""
@@ -285,10 +278,12 @@ class Books:
             return False
         run.started, run.deadline = now, now + run.entry.timeout + GRACE
         if not run.held:
-            lag = max(0.0, now - run.due - run.slept)
+            lag = now - run.due - run.slept
             self._lags.append(lag)
-            self._peak = max(self._peak, lag)
-        run.slept = 0.0
+            if lag > self._peak:
+                self._peak = lag
+        if run.slept:
+            run.slept = 0.0
         return True
 
     def claim(self, run: Run) -> bool:
@@ -305,19 +300,19 @@ class Books:
     def end(self, run: Run, outlook: Outlook | None, now: float) -> list[Run]:
         """It has ended (None: it was not made): put down the next one. The runs that may be launched now instead."""
         entry, run.ended = run.entry, True
-        if run in self._runs:
+        if run.stuck:
+            self._stuck.discard(run)
+            self._overstayed.discard(run)
+        else:
             self._runs.discard(run)
-            self._suspects -= run.suspect
-        self._stuck.discard(run)
-        self._overstayed.discard(run)
+            if run.suspect:
+                self._suspects -= 1
         if entry.run is run:
             entry.run = None
             entry.suspect = outlook is not None and outlook.timed_out
             home = entry.home
             if not (entry.paused or home is None or home.stopped):
-                if outlook is not None and not run.stuck:
-                    home._keep_until(entry, outlook.interval, now)
-                home._arm_next(entry, run.due, outlook, now)
+                home._arm_next(entry, run, outlook, now)
         jobs = self._launch_held(now) if self._held and not self.stopped else []
         if not (self._runs or self._held or self._stuck):
             self._sleep_on()
@@ -329,24 +324,32 @@ class Books:
         if self.looks_at < self.wakes_at(NEVER):
             self._wake()
 
-    def _arm_next(self, entry: Entry, due: float, outlook: Outlook | None, now: float) -> None:
+    def _arm_next(self, entry: Entry, run: Run, outlook: Outlook | None, now: float) -> None:
         """The next regular turn, or a retry before it. Turns that passed meanwhile are missed."""
+        if outlook is not None:
+            interval, retry, _ = outlook
+            if interval != entry.interval:
+                entry.interval, entry.lasts = interval, lasting(interval, entry.timeout)
+            if not run.stuck:
+                entry.expires = now - self.slept + entry.lasts
         if entry.again is not None:
             self._arm_anew(entry, entry.again)
             return
         if outlook is None:
             return
-        interval, retry, _ = outlook
-        entry.interval = interval
         if entry.regular:
-            entry.phase = due
+            entry.phase = run.due
         next_due = entry.phase + interval
         if next_due <= now:
             next_due, missed = following(entry.phase, interval, now)
             self.missed += missed
             entry.phase = next_due - interval
-        entry.regular = retry is None or next_due <= now + retry
-        self._arm(entry, next_due if entry.regular or retry is None else now + retry)
+        entry.regular = True
+        if retry is not None and now + retry < next_due:
+            next_due, entry.regular = now + retry, False
+        self._timetable.arm(entry, next_due)
+        if next_due < self.looks_at:
+            self._wake()
 
     # --- what is told of it
 

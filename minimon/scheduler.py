@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .books import GRACE, NEVER, Books, Entry, Gap, Outlook, Run
+from .books import GRACE, LATE, NEVER, Books, Entry, Gap, Outlook, Run
 from .clock import Clock
 from .pool import Pool, join_until
 
@@ -168,25 +168,31 @@ class Scheduler:
 
     def perform(self, run: Run) -> None:
         """Run it, unless nobody wants it any more, and put down the next one."""
-        now = self._monotonic()
+        now, books = self._monotonic(), self._books
         with self._lock:
-            self._notice(now)
-            wanted = self._books.begin(run, now)
-        outlook = Outlook(run.entry.interval) if wanted else None  # should its owner raise, against its word
+            if now > books.looks_at + LATE:
+                self._notice(now)
+            wanted = books.begin(run, now)
+        outlook: Outlook | None = None
         try:
             if wanted:
                 outlook = self._owner.execute(run)
+        except BaseException:  # against its word
+            outlook = Outlook(run.entry.interval)
+            raise
         finally:
             now = self._monotonic()
             with self._lock:
-                jobs = self._books.end(run, outlook, now)
+                jobs = books.end(run, outlook, now)
             if jobs:
                 self.pool.submit_all(jobs)
 
     def claim(self, run: Run) -> bool:
         """See Run.claim. A gap that nobody noticed yet is noticed here, for the result may be a victim of it."""
+        now = self._monotonic()
         with self._lock:
-            self._notice(self._monotonic())
+            if now > self._books.looks_at + LATE:
+                self._notice(now)
             return self._books.claim(run)
 
     def extend(self, run: Run, seconds: float) -> None:

@@ -46,9 +46,26 @@ def one_cpu() -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
+class Idle:
+    """Who knows what a run is: nothing but this."""
+
+    def __init__(self, execute: Callable[[Any], Outlook]) -> None:
+        self.execute = execute
+
+    def give_up(self, run: Any) -> Callable[[], None]:
+        """None gets stuck."""
+        raise AssertionError("a run is stuck")
+
+    def grow_old(self, entry: Any) -> None:
+        """Nobody is told."""
+
+    def slept(self, gap: Any) -> None:
+        """The same."""
+
+
 def ours(execute: Callable[[Any], Outlook]) -> Scheduler:
     """The Scheduler as it is, with workers enough from the start."""
-    return Scheduler(SystemClock(), execute, lambda run: None, WORKERS, WORKERS)
+    return Scheduler(SystemClock(), Idle(execute), WORKERS, WORKERS)
 
 
 def prototype(execute: Callable[[Any], Outlook]) -> LeaderFollowers:

@@ -14,11 +14,11 @@ def watch_runs(monitor: Monitor, seen: Callable[[str, float, float], object]) ->
     `/status` tells the worst lag of the latest runs only. So this reaches into a running Monitor, here and nowhere
     else, and puts a function around the one that its scheduler calls; the library is as it is shipped.
     """
-    scheduler: Any = monitor._life.scheduler  # type: ignore[union-attr]
-    execute = scheduler._execute
+    poller: Any = monitor._life.poller  # type: ignore[union-attr]
+    execute = poller.execute
 
     def watched(run: Any) -> Any:
         seen(run.entry.name, run.due, run.started - run.due)
         return execute(run)
 
-    scheduler._execute = watched
+    poller.execute = watched
