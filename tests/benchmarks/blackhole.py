@@ -55,7 +55,8 @@ class Watch:
             if name.startswith("well") and check["last"] is not None:
                 self.seen[check["status"]] += 1
         own = {**page["self"], "threads": sum(t.name.startswith("minimon-") for t in threading.enumerate())}
-        self.worst = {key: max(self.worst.get(key, 0), own[key]) for key in own if key not in ("lag_s", "lost", "state_file")}
+        counted = [key for key in own if key not in ("lag_s", "lost", "state_file")]
+        self.worst = {key: max(self.worst.get(key, 0), own[key]) for key in counted}
 
     def figures(self) -> dict[str, Any]:
         """All that was seen, as plain data."""
