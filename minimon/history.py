@@ -139,9 +139,8 @@ class History:
         calm = before.flapping and now - self._flaps[-1] >= CALM
         if calm:
             after, self._flaps = after._replace(flapping=False), ()
-        if (
-            result.reason == "lost" and after.decided is not before.decided and self._flaps
-        ):  # what was decided is taken back
+        taken_back = result.reason == "lost" and after.decided is not before.decided
+        if taken_back and self._flaps:
             self._flaps, self._noted = self._flaps[:-1] or self._flaps, after.decided
         if after.status is not self._noted and after.decided is not Status.UNKNOWN and result.reason not in OURS:
             if self._noted is not None:

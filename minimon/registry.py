@@ -133,9 +133,10 @@ class Registry:
 
     def _catch_up(self, history: History, mono: float) -> None:
         """What has happened to a check while nobody looked at it: it was not covered, or it grew old."""
-        self._mind_absence(history)
         if mono - self._slept > history.expires:
             self._expire(history, mono)
+        else:
+            self._mind_absence(history)
 
     def _mind_absence(self, history: History) -> None:
         if history.seen <= self._absent_at:
@@ -224,8 +225,9 @@ class Registry:
         with self._lock:
             history = self._find(name)
             self._mind_absence(history)
-            new, over = history.pause(paused, mono + self._ahead), mono - self._slept - history.expires
-            if new and not paused and over > 0 and history.state.status is not Status.UNKNOWN:
+            new = history.pause(paused, mono + self._ahead)
+            over = mono - self._slept - history.expires
+            if new and not paused and over > 0 and history.state.status is not Status.UNKNOWN:  # it grew old meanwhile
                 history.expire(mono - over + self._ahead, self._clock.time() - over, quietly=True)
             return new
 
@@ -367,8 +369,8 @@ class Registry:
 
     def _mind_name(self, name: str) -> None:
         """Raise UnknownCheckError, with a hint, if there is no such check; without the lock, for a hint takes long."""
-        names = list(self._histories)
         if not (isinstance(name, str) and name in self._histories):
+            names = list(self._histories)
             hint = did_you_mean(name, names) if names else "there is none yet"
             raise UnknownCheckError(f"no check is named {name!r:.80}; {hint}")
 
