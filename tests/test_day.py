@@ -225,13 +225,12 @@ PLAN = [("reset", 1.2), ("silent", 2.0), ("cut_head", 1.8), ("flaky", 2.0), ("dr
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("outages", [12])
-def test_outages_in_real_time_beside_a_busy_host(outages: int) -> None:
+def test_outages_in_real_time_beside_a_busy_host() -> None:
     """Servers that reset, say nothing, answer errors or drop one request, polled beside a thread that never rests: no
     false down, no outage missed, each in time."""
     told: list[Told] = []
     names = [f"server {number}" for number in range(6)]
-    plan = [(names[number % 6], *PLAN[number % len(PLAN)]) for number in range(outages)]
+    plan = [(names[number % 6], *PLAN[number % len(PLAN)]) for number in range(12)]
     spans: list[tuple[float, float]] = []
     busy, pause = Busy(), threading.Event()
     with contextlib.ExitStack() as stack:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support import our_threads, wait_until
+from support import wait_until
 from test_history import NOON, OUTCOMES, REASONS, Kept
 from test_scheduler import SteppedClock, let_pass
 
@@ -291,18 +291,9 @@ def clock() -> SteppedClock:
 
 
 @pytest.fixture
-def watched() -> Iterator[Watched]:
-    """Makes monitors, and stops them in the end."""
-    monitors: list[Monitor] = []
-
-    def made(*checks: Check, **options: Any) -> Monitor:
-        monitors.append(Monitor(checks, **options))
-        return monitors[-1]
-
-    yield made
-    for monitor in monitors:
-        monitor.stop(5.0)
-    assert wait_until(lambda: our_threads() == [])
+def watched(make: Callable[..., Monitor]) -> Watched:
+    """Makes monitors of these checks, and stops them in the end."""
+    return lambda *checks, **options: make(checks, **options)
 
 
 def recorded(monitor: Monitor, name: str = "a") -> bool:

@@ -61,21 +61,6 @@ class Target:
 
 
 @pytest.fixture
-def make() -> Iterator[MakeMonitor]:
-    """Makes monitors, and stops them in the end."""
-    monitors: list[Monitor] = []
-
-    def made(*args: Any, **options: Any) -> Monitor:
-        monitors.append(Monitor(*args, **options))
-        return monitors[-1]
-
-    yield made
-    for monitor in monitors:
-        monitor.stop(5.0)
-    assert wait_until(lambda: our_threads() == [])
-
-
-@pytest.fixture
 def clock() -> SteppedClock:
     """Time that is moved by hand."""
     return SteppedClock(1_000.0, wall=1_700_000_000.0)

@@ -167,18 +167,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(path: Path) -> Iterator[Make]:
+def make(path: Path, make: Make) -> Make:
     """Makes monitors with this state file, and stops them in the end."""
-    monitors: list[Monitor] = []
-
-    def made(*args: Any, **options: Any) -> Monitor:
-        monitors.append(Monitor(*args, **{"state_file": path, **options}))
-        return monitors[-1]
-
-    yield made
-    for monitor in monitors:
-        monitor.stop(5.0)
-    assert wait_until(lambda: our_threads() == [])
+    return lambda *args, **options: make(*args, **{"state_file": path, **options})
 
 
 @pytest.fixture

@@ -49,21 +49,6 @@ class Sleeper(SteppedClock):
 
 
 @pytest.fixture
-def make() -> Iterator[MakeMonitor]:
-    """Makes monitors, and stops them in the end."""
-    monitors: list[Monitor] = []
-
-    def made(*args: Any, **options: Any) -> Monitor:
-        monitors.append(Monitor(*args, **options))
-        return monitors[-1]
-
-    yield made
-    for monitor in monitors:
-        monitor.stop(5.0)
-    assert wait_until(lambda: our_threads() == [])
-
-
-@pytest.fixture
 def clock() -> Sleeper:
     """Time that is moved by hand."""
     return Sleeper(START, wall=WALL)

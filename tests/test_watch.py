@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pathlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import our_threads, wait_until
+from support import wait_until
 from test_fork import pytestmark as forks
 from test_fork import told
 from test_monitor import Target, at_once, recorded, status
@@ -176,21 +176,6 @@ def test_a_clock_that_was_set_is_told_once(case: str) -> None:
 
 
 # In a monitor
-
-
-@pytest.fixture
-def make() -> Iterator[MakeMonitor]:
-    """Makes monitors, and stops them in the end."""
-    monitors: list[Monitor] = []
-
-    def made(*args: Any, **options: Any) -> Monitor:
-        monitors.append(Monitor(*args, **options))
-        return monitors[-1]
-
-    yield made
-    for monitor in monitors:
-        monitor.stop(5.0)
-    assert wait_until(lambda: our_threads() == [])
 
 
 @pytest.fixture
