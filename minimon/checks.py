@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Union
 from urllib.parse import SplitResult, urlsplit
 
-from .conditions import Spec, compile, short
+from .conditions import Spec, compile, needs_body, short
 from .errors import ConfigError, did_you_mean
 from .model import Response
+from .options import TAKEN, check_options, scheme_of
 
 Interval = Union[float, Callable[[], float]]
 """Seconds, or a function that is asked for them before every round."""
@@ -18,7 +19,8 @@ Interval = Union[float, Callable[[], float]]
 SCHEMES = {
     "http": "an HTTP endpoint",
     "https": "an HTTP endpoint over TLS, certificate verified",
-    "tcp": "a port that accepts a connection: tcp://host:port",
+    "tcp": "a port that accepts a connection, and with `send` or an `expect` of its content answers: tcp://host:port",
+    "tls": "the same over TLS, certificate verified: tls://host:port",
 }
 """The schemes of a target, each with its meaning."""
 
@@ -37,9 +39,11 @@ class Probe:
 
     A Probe is called on a worker thread, returns within `timeout` seconds, and never raises for what the target
     does: that is a Response with an `error`. One that asks over a network names its `host`, for the canaries.
+    `shown` is what it is called where people see it, if not by its class.
     """
 
     host = ""
+    shown = ""
 
     def __call__(self, timeout: float) -> Response:
         """Observe once; the answer is a Response."""
@@ -141,8 +145,9 @@ class Check:
         self.__dict__.update(_settled(name, target, given), name=name, target=target, _given=given)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Check:
-        """This check, with `defaults` in place of what was not given. HTTP options go to HTTP targets only."""
-        fitting = {key: value for key, value in defaults.items() if key in VALUES or _is_http(self.target)}
+        """This check, with `defaults` in place of what was not given. Options go to targets that take them."""
+        taken = TAKEN.get(scheme_of(self.target), ())
+        fitting = {key: value for key, value in defaults.items() if key in VALUES or key in taken}
         if not fitting:
             return self
         new = type(self).__new__(type(self))
@@ -241,8 +246,14 @@ def _settled(name: str, target: Any, given: Mapping[str, Any]) -> dict[str, Any]
     where = f"check {name!r}"
     shown = shown_target(where, target)
     options = {key: _frozen(value) for key, value in given.items() if key not in VALUES}
-    check_options(where, target, options)
+    scheme = scheme_of(target)
+    check_options(where, scheme, options, VALUES)
+    if scheme in ("tcp", "tls"):
+        given = {**given, "expect": _said(where, given.get("expect"))}
     settled = {key: VALUES[key](f"{where}: {key}", given.get(key, DEFAULTS[key])) for key in VALUES}
+    unread = next((key for key in ("expect", "warn_if") if needs_body(settled[key])), None)
+    if unread and options.get("read_body") is False:
+        raise ConfigError(f"{where}: {unread} looks at the body, which read_body=False leaves")
     if settled["critical"] is None:
         settled["critical"] = callable(target) and not isinstance(target, Probe)
     if settled["initial_delay"] == "interval" and not callable(settled["every"]):
@@ -250,18 +261,13 @@ def _settled(name: str, target: Any, given: Mapping[str, Any]) -> dict[str, Any]
     return {**settled, "options": MappingProxyType(options) if options else _NOTHING, "shown": shown}
 
 
-def check_options(where: str, target: Any, options: Mapping[str, Any]) -> None:
-    """Refuse request options that are unknown, wrong, or given for a target that takes none."""
-    for key, value in options.items():
-        if key not in OPTIONS:
-            raise ConfigError(f"{where}: unknown option {key!r}; {did_you_mean(key, [*VALUES, *OPTIONS])}")
-        if not _is_http(target):
-            raise ConfigError(f"{where}: {key} is for http:// and https:// targets only")
-        OPTIONS[key](f"{where}: {key}", value)
-
-
-def _is_http(target: Any) -> bool:
-    return isinstance(target, str) and target[:5].lower() in ("http:", "https")
+def _said(where: str, expect: Any) -> Any:
+    """What a port is expected to say may be written as a plain text."""
+    try:
+        text = expect.decode() if isinstance(expect, bytes) else expect
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: expect must be a text (UTF-8), or conditions") from None
+    return {"contains": text} if isinstance(text, str) else text
 
 
 def shown_target(where: str, target: Any) -> str:
@@ -271,6 +277,8 @@ def shown_target(where: str, target: Any) -> str:
     if not callable(target):
         got = type(target).__name__ if isinstance(target, (bytes, bytearray)) else f"{target!r:.60}"
         raise ConfigError(f"{where}: target must be an address, a callable or a Probe, got {got}")
+    if isinstance(target, Probe) and target.shown:
+        return target.shown
     if isinstance(target, type) and issubclass(target, Probe):
         raise ConfigError(f"{where}: target is the class {target.__name__}; give an instance: {target.__name__}(...)")
     for flag, kind in ((0x80, "coroutine"), (0x20, "generator"), (0x200, "asynchronous generator")):  # inspect.CO_*
@@ -298,13 +306,20 @@ def _address(where: str, target: str) -> SplitResult:
         raise ConfigError(f"{where}: target is not an address: {text}") from None
     if not parts.hostname or port == 0:
         raise ConfigError(f"{where}: target has no host or no usable port: {shown_url(parts)}")
-    if scheme == "tcp" and port is None:
-        raise ConfigError(f"{where}: target has no port; write tcp://host:port")
-    try:
-        parts.hostname.encode("idna")
-    except UnicodeError:
-        raise ConfigError(f"{where}: target has an impossible host name: {shown_url(parts)}") from None
+    if scheme in ("tcp", "tls") and port is None:
+        raise ConfigError(f"{where}: target has no port; write {scheme}://host:port")
+    if not is_host(parts.hostname):
+        raise ConfigError(f"{where}: target has an impossible host name: {shown_url(parts)}")
     return parts
+
+
+def is_host(name: str) -> bool:
+    """Whether it may be a host name or an address. (urllib would even take a percent-encoded line break for one.)"""
+    try:
+        ascii_name = name if ":" in name else name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return False
+    return re.fullmatch(r"[0-9A-Za-z_.-]+|[0-9A-Fa-f:.]+(?:%25[0-9A-Za-z_.-]+)?", ascii_name) is not None
 
 
 def shown_url(parts: SplitResult) -> str:
@@ -386,58 +401,3 @@ VALUES: dict[str, Callable[[str, Any], Any]] = {
     "tags": _tags,
 }
 """What can be said of every check, with what validates it."""
-
-
-def _method(where: str, value: Any) -> None:
-    """The request method; GET, or POST when there is a body."""
-    if not isinstance(value, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}", value):
-        raise ConfigError(f"{where} must be an HTTP method such as GET, got {value!r:.60}")
-
-
-def _headers(where: str, value: Any) -> None:
-    """A dict of request headers."""
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{where} must be a dict, got {type(value).__name__}")
-    for name, text in value.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ConfigError(f"{where}: {name!r:.60} is not a header name")
-        if not isinstance(text, str) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]", text):
-            raise ConfigError(f"{where}: the value of {name} must be a text of one line (Latin-1)")
-
-
-def _body(where: str, value: Any) -> None:
-    """The request's body, bytes or text (sent as UTF-8)."""
-    if not isinstance(value, (bytes, str)):
-        raise ConfigError(f"{where} must be bytes or a text, got {type(value).__name__}")
-    try:
-        value if isinstance(value, bytes) else value.encode()
-    except UnicodeEncodeError as error:
-        raise ConfigError(f"{where} cannot be sent as UTF-8: {error.reason}") from None
-
-
-def _max_body(where: str, value: Any) -> None:
-    """Bytes of the answer that are read at most (1 MiB); a larger one fails with `too_large`."""
-    _count(where, value)
-
-
-def _verify(where: str, value: Any) -> None:
-    """False accepts any certificate."""
-    if not isinstance(value, bool):
-        raise ConfigError(f"{where} must be True or False, got {value!r:.60}")
-
-
-def _ca_file(where: str, value: Any) -> None:
-    """A PEM file of the authorities to trust in place of the system's."""
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"{where} must be the path of a PEM file, got {value!r:.60}")
-
-
-OPTIONS: dict[str, Callable[[str, Any], None]] = {
-    "method": _method,
-    "headers": _headers,
-    "body": _body,
-    "max_body": _max_body,
-    "verify": _verify,
-    "ca_file": _ca_file,
-}
-"""The options of an HTTP request, with what validates them. The docstrings are their reference."""

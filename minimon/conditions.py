@@ -90,6 +90,16 @@ def _tests(item: Any, where: str, bad: bool) -> Iterator[tuple[str, Test]]:
             raise ConfigError(f"{where}: {key}: {error}") from None
 
 
+BODY = ("text", "contains", "json")
+"""The keys that look at the body."""
+
+
+def needs_body(spec: Any) -> bool:
+    """Whether a condition looks at the body; of a callable nobody knows."""
+    items = spec if isinstance(spec, Sequence) and not isinstance(spec, (str, bytes)) else [spec]
+    return any(isinstance(item, Mapping) and any(key in item for key in BODY) for item in items)
+
+
 def short(text: object, limit: int = 120) -> str:
     """A text, or an exception's text, as one printable line of at most `limit` characters, scrubbed. Never raises."""
     try:

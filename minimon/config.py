@@ -48,10 +48,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .checks import OPTIONS, VALUES, Check, Resource
+from .checks import VALUES, Check, Resource
 from .conditions import short
 from .errors import ConfigError, did_you_mean
 from .monitor import Monitor
+from .options import OPTIONS
 from .serve.server import HealthCheckServer
 
 LARGEST = 16 << 20
@@ -67,9 +68,9 @@ SECTIONS = ("server", "monitor", "checks")
 LISTS = ("checks", "to_monitor")
 """What a Python file may define."""
 
-TEXTS = ("target", "group", "method", "body", "ca_file")
+TEXTS = ("target", "group", "method", "body", "ca_file", "bearer", "proxy", "server_name", "send")
 """Options of a check that are texts, so that a secret may stand in their place."""
-TEXTS_BY_NAME = ("headers", "tags")
+TEXTS_BY_NAME = ("headers", "tags", "cookies")
 """Options of a check whose every value is one."""
 CONDITIONS = ("expect", "warn_if")
 TEXTS_EXPECTED = ("text", "contains")
@@ -433,8 +434,8 @@ class _Secrets:
 
     def option(self, where: str, key: str, value: Any) -> Any:
         """The value of an option of a check."""
-        if key in TEXTS:
-            return self.text(where, value)
+        if key in TEXTS or key == "auth":
+            return self.texts(where, value)
         if key in TEXTS_BY_NAME:
             return self._each(where, value, None)
         return self._condition(where, value) if key in CONDITIONS else value

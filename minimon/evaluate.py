@@ -45,6 +45,8 @@ def judge(response: Response, expect: Condition | None, warn_if: Condition | Non
         return Verdict(WARN, "condition", f"warn_if holds: {quoted(warn_if.spec)}, after {response.elapsed:.3f} s")
     if warn_if is not None and bad is not None and bad.reason == "exception":
         return Verdict(FAIL, "exception", f"warn_if: {bad.text}")
+    if response.warning:
+        return Verdict(WARN, "condition", response.warning)
     return Verdict(PASS)
 
 

@@ -8,6 +8,7 @@ from .checks import Check, Probe
 from .conditions import quoted
 from .evaluate import progress, prospects
 from .model import CheckState, Outcome, Status, View, span, stamp
+from .options import scheme_of
 
 WORDS = {"pass": ("pass", "passes"), "warn": ("warning", "warnings"), "fail": ("failure", "failures")}
 
@@ -45,7 +46,7 @@ def expected(check: Check) -> str:
     if check.expect is not None:
         what = quoted(check.expect, 300)
     elif isinstance(target, str):
-        what = "a connection" if target[:4].lower() == "tcp:" else "status_code 2xx"
+        what = "status_code 2xx" if scheme_of(target) in ("http", "https") else "a connection"
     else:
         what = "an answer without an error" if isinstance(target, Probe) else "None or a true value"
     warns = "" if check.warn_if is None else f"; a warning if {quoted(check.warn_if, 300)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,12 +67,21 @@ class Fault(NamedTuple):
 
 
 class Headers(Mapping[str, str]):
-    """Response headers: names in any case, repeats kept (`get_all`), order kept. A lookup gives the first."""
+    """Response headers: names in any case, repeats kept (`get_all`), order kept. A lookup gives the first.
 
-    __slots__ = ("_pairs",)
+    Pairs may be a function, which is called when the first header is asked for.
+    """
 
-    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self._pairs = tuple(pairs)
+    __slots__ = ("_given",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] | Callable[[], Iterable[tuple[str, str]]] = ()) -> None:
+        self._given: Any = pairs if callable(pairs) else tuple(pairs)
+
+    @property
+    def _pairs(self) -> tuple[tuple[str, str], ...]:
+        if callable(self._given):
+            self._given = tuple(self._given())
+        return self._given  # type: ignore[no-any-return]
 
     def __getitem__(self, name: str) -> str:
         for value in self.get_all(name):
@@ -85,10 +94,10 @@ class Headers(Mapping[str, str]):
     def __len__(self) -> int:
         return len({name.lower() for name, _ in self._pairs})
 
-    def get_all(self, name: str) -> list[str]:
-        """Every value of this header, in the order of the answer."""
+    def get_all(self, name: str, default: Iterable[str] = ()) -> list[str]:
+        """Every value of this header, in the order of the answer; `default` when there is none."""
         wanted = name.lower()
-        return [value for key, value in self._pairs if key.lower() == wanted]
+        return [value for key, value in self._pairs if key.lower() == wanted] or list(default)
 
 
 class Response:
@@ -101,10 +110,15 @@ class Response:
     value          what a callable returned
     error          a Fault where there was no whole answer, else None
     elapsed        seconds from the start of the run, set by the harness
-    phases         seconds by phase, where the probe measures them; else None
+    phases         seconds by phase: dns, connect, tls, first_byte, transfer, total; None where no probe measures them
+    transport      how it came: see Result
+    warning        what is not well though the answer is whole: it makes a pass a warning
     """
 
-    __slots__ = ("body", "elapsed", "error", "headers", "phases", "reason_phrase", "status_code", "value")
+    __slots__ = (
+        *("body", "elapsed", "error", "headers", "phases", "reason_phrase"),
+        *("status_code", "transport", "value", "warning"),
+    )
 
     def __init__(
         self,
@@ -117,6 +131,8 @@ class Response:
         error: Fault | None = None,
         elapsed: float = 0.0,
         phases: Mapping[str, float] | None = None,
+        transport: Mapping[str, Any] | None = None,
+        warning: str = "",
     ) -> None:
         self.status_code = status_code
         self.body = body.encode() if isinstance(body, str) else body
@@ -127,6 +143,8 @@ class Response:
         self.error = error
         self.elapsed = elapsed
         self.phases = phases
+        self.transport = transport
+        self.warning = warning
 
     @property
     def text(self) -> str:
@@ -188,11 +206,13 @@ class Result(NamedTuple):
     elapsed: float = 0.0
     """Seconds, by the monotonic clock."""
     phases: Mapping[str, float] | None = None
-    """Seconds by phase, where the probe measures them."""
+    """Seconds by phase, of those that were entered: dns, connect, proxy, tls, first_byte, transfer; and their total."""
     status_code: int | None = None
     """None without HTTP."""
     started: float | None = None
     """Start of the run, seconds by the monitor's monotonic clock: puts results in order; None where it is not known."""
+    transport: Mapping[str, Any] | None = None
+    """How it came: address, redirects, bytes, reused; with TLS its version (tls) and the certificate."""
 
     @property
     def ok(self) -> bool:
@@ -201,8 +221,9 @@ class Result(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """The same as a dict that JSON and pickle carry; `Result.of` reads it back."""
-        phases = None if self.phases is None else dict(self.phases)
-        return {**self._asdict(), "outcome": self.outcome.value, "phases": phases}
+        maps = {"phases": self.phases, "transport": self.transport}
+        copies = {key: None if value is None else dict(value) for key, value in maps.items()}
+        return {**self._asdict(), "outcome": self.outcome.value, **copies}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Result:
@@ -324,7 +345,7 @@ class _Plain:
 
 def result_view(result: Result) -> View:
     """A result as `/status` has it."""
-    _, outcome, reason, detail, when, elapsed, _, code, _ = result
+    _, outcome, reason, detail, when, elapsed, _, code, _, _ = result
     view: Any = _Plain()
     view.outcome = outcome._value_
     view.reason = reason

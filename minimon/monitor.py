@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import __version__, fork
 from .books import GRACE, NEVER, Entry
-from .checks import OPTIONS, OWN, VALUES, Check, check_options
+from .checks import OWN, VALUES, Check
 from .clock import Clock, SystemClock
 from .errors import ConfigError, LifecycleError, UnknownCheckError, did_you_mean
 from .explain import explained
 from .log import logger
 from .model import Change, CheckState, Outcome, Result, View, stamp
+from .options import OPTIONS, TAKEN, check_options
 from .poller import Poller, Work
 from .pool import deadline_in
-from .probes import Openers, prepare
+from .probes import Network, prepare
 from .registry import Registry
 from .scheduler import Scheduler
 from .timetable import first_due
@@ -137,7 +138,7 @@ class Monitor:
         self._defaults = _defaults(defaults or {})
         self._clock: Clock = clock or SystemClock()
         self._hooks = _callables(on_change=on_change, on_start=on_start, on_stop=on_stop)
-        self._openers = Openers()
+        self._network = Network()
         self._registry = Registry(self._clock)
         self._own = Check(OWN, itself, every=EVERY, fall=1, rise=1, critical=False)
         self._registry.add(self._own, NEVER)
@@ -163,7 +164,7 @@ class Monitor:
             return None
         from .canary import Canary
 
-        return Canary(targets, self._clock, self._openers, lambda kind, detail: self._registry.tell("", kind, detail))
+        return Canary(targets, self._clock, self._network, lambda kind, detail: self._registry.tell("", kind, detail))
 
     def _make_store(self, path: Any) -> Store | None:
         if path is None:
@@ -230,7 +231,7 @@ class Monitor:
             self._registry.tell("", "stop")
             _log.info("monitor %s stopped", self.name)
             self._call_hook("on_stop")
-        return len(ended) == len(lives)
+        return self._network.stop(deadline) and len(ended) == len(lives)
 
     def _remember(self) -> None:
         """Before the first start: what the state file says. Later what we know is newer."""
@@ -279,7 +280,7 @@ class Monitor:
             raise ConfigError(f"monitor {self.name!r}: expected a Check, got {check!r:.60}; write Check(name, target)")
         self._mind_fork()
         check = check.with_defaults(self._defaults)
-        work = Work(check, prepare(check.spec(), self._openers))
+        work = Work(check, prepare(check.spec(), self._network))
         with self._lock:
             self._registry.add(check, NEVER)
             if self._store is not None and self._remembers:
@@ -455,7 +456,7 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
-        for part in (self._canary, self._store):
+        for part in (self._network, self._canary, self._store):
             if part is not None:
                 part.after_fork()
         self._entries_lock = threading.RLock()
@@ -521,7 +522,8 @@ def _defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
         if key in VALUES:
             VALUES[key](f"monitor: defaults: {key}", value)
         elif key in OPTIONS:
-            check_options("monitor: defaults", "http:", {key: value})
+            scheme = next(scheme for scheme, taken in TAKEN.items() if key in taken)
+            check_options("monitor: defaults", scheme, {key: value})
         else:
             raise ConfigError(f"monitor: unknown default {key!r}; {did_you_mean(key, [*VALUES, *OPTIONS])}")
     return dict(defaults)

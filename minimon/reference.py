@@ -349,7 +349,7 @@ def _conditions(page: Page) -> None:
 
 
 def _http(page: Page) -> None:
-    from .checks import OPTIONS
+    from .options import OPTIONS
     from .serve.routing import CODES, ROUTES
 
     page.title("Asking")

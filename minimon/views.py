@@ -9,7 +9,7 @@ from .checks import Check
 from .evaluate import Standing
 from .history import RECENT, History
 from .latency import Window
-from .model import CheckState, View, result_view, stamp
+from .model import CheckState, Result, View, result_view, stamp
 from .uptime import Span
 
 
@@ -63,7 +63,7 @@ def check_view(seen: Glimpse, ahead: float) -> View:
     view.counts = {"pass": passed, "warn": warned, "fail": failed, "unknown": unknown}
     view.reasons = dict(state.reasons)
     last = state.last
-    view.last = None if last is None else result_view(last) if last.detail and last.ok else recent[-1]
+    view.last = None if last is None else _last(last, recent)
     view.recent = recent
     view.uptime = _uptime(at, ahead, spans, windows)
     covered, down, begun, carried, _, _ = spans[-1][2]
@@ -73,6 +73,15 @@ def check_view(seen: Glimpse, ahead: float) -> View:
     hour, day, failed_hour, failed_day = windows
     view.latency = {"1h": _window(hour, failed_hour), "24h": _window(day, failed_day)}
     return view.__dict__  # type: ignore[no-any-return]
+
+
+def _last(last: Result, recent: list[View]) -> View:
+    """The latest run, with how it came; the runs before it do not keep that."""
+    view = result_view(last) if last.detail and last.ok else recent[-1]
+    if last.phases is None and last.transport is None:
+        return view
+    phases = {phase: round(seconds, 6) for phase, seconds in (last.phases or {}).items()}
+    return {**view, "phases": phases, "transport": dict(last.transport or {})}
 
 
 _boundary = functools.lru_cache(100)(stamp)

@@ -16,9 +16,10 @@ from support import ROOT, python
 PACKAGE = ROOT / "minimon"
 
 ORDER = """
-errors model clock fork log conditions checks timetable
+errors model clock fork log conditions options checks timetable
 evaluate uptime latency history saved views explain pool registry
-probes.call probes.tcp probes.opener probes.http probes
+probes.call probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
+probes.opener probes.http probes.tcp probes
 books scheduler notify canary store watch poller
 serve serve.exposition serve.framing serve.routing serve.health serve.handler serve.connection serve.httpd serve.server
 monitor
@@ -28,8 +29,8 @@ config reference table once cli __main__
 """The rooms from top to bottom: the way of a poll, then its readers, then who owns them all."""
 
 PURE = """
-model conditions checks timetable evaluate uptime latency history saved views explain books
-serve.exposition serve.framing serve.routing
+model conditions options checks timetable evaluate uptime latency history saved views explain books
+probes.message probes.der serve.exposition serve.framing serve.routing
 """.split()
 IMPURE = "threading time socket http urllib.request subprocess sqlite3 os logging random".split()
 """What no pure room may import: time, randomness and bytes come in as arguments."""

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from minimon.checks import OPTIONS, SCHEMES, VALUES, Check, Probe, Resource
+from minimon.checks import SCHEMES, VALUES, Check, Probe, Resource
 from minimon.clock import SystemClock
 from minimon.conditions import compile
 from minimon.errors import ConfigError
 from minimon.evaluate import judge
 from minimon.model import Fault, Outcome, Response
+from minimon.options import OPTIONS
 from minimon.probes import observe, observe_spec, prepare
 from minimon.testing import RogueServer, ScriptedProbe
 

@@ -553,8 +553,9 @@ def test_an_interrupt_is_not_taken_for_an_error_of_the_file(write: Write) -> Non
 
 def test_the_tables_of_texts_name_what_there_is() -> None:
     """Every option that takes a secret is an option of a check."""
-    from minimon.checks import OPTIONS, VALUES
+    from minimon.checks import VALUES
     from minimon.conditions import KEYS
+    from minimon.options import OPTIONS
 
     known = {"target", *VALUES, *OPTIONS}
     assert ({*config.TEXTS, *config.TEXTS_BY_NAME, *config.CONDITIONS} - known, {*config.TEXTS_EXPECTED} - {*KEYS}) == (

@@ -18,10 +18,11 @@ from support import ROOT, few, python, wait_until
 
 import minimon
 from minimon import Check, Monitor, cli, reference
-from minimon.checks import OPTIONS, SCHEMES, VALUES
+from minimon.checks import SCHEMES, VALUES
 from minimon.conditions import KEYS, OPERATORS
 from minimon.model import REASONS
 from minimon.monitor import FIGURES
+from minimon.options import OPTIONS
 from minimon.reference import TOPICS, Page, Texts, text, wrapped
 from minimon.serve.routing import CODES, ROUTES
 from minimon.testing import BEHAVIOURS

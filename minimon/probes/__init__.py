@@ -17,10 +17,11 @@ from ..conditions import Condition, compile, quoted, short
 from ..errors import ConfigError
 from ..evaluate import Verdict, judge
 from ..model import Outcome, Response, Result
+from ..options import scheme_of
 from .call import CallProbe
-from .http import HttpProbe, Openers
+from .network import Network
 
-__all__ = ["Openers", "Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare", "probe"]
+__all__ = ["Network", "Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare", "probe"]
 
 
 SPEC = ("name", "target", "timeout", "expect", "warn_if", "options", "attempt")
@@ -37,36 +38,42 @@ class Prepared(NamedTuple):
     timeout: float
 
 
-def prepare(spec: Mapping[str, Any], openers: Openers | None = None) -> Prepared:
+def prepare(spec: Mapping[str, Any], network: Network | None = None) -> Prepared:
     """Make a spec ready: `name`, `target`, `timeout`, `expect`, `warn_if`, `options`, as `Check.spec()` gives it.
 
-    TLS contexts, which are costly, are shared through `openers`. Raises ConfigError.
+    TLS contexts, which are costly, and look-ups are shared through `network`. Raises ConfigError.
     """
     name = spec["name"]
     expect, warn_if = spec.get("expect"), spec.get("warn_if")
+    compiled = None if expect is None else compile(expect, f"check {name!r}: expect")
     try:
-        probe = _probe_of(spec["target"], spec.get("options") or {}, openers or Openers())
+        probe = _probe_of(spec["target"], spec.get("options") or {}, network or Network(), compiled)
     except ConfigError as error:
         raise ConfigError(f"check {name!r}: {error}") from None
     return Prepared(
         name,
         probe,
-        None if expect is None else compile(expect, f"check {name!r}: expect"),
+        compiled,
         None if warn_if is None else compile(warn_if, f"check {name!r}: warn_if", bad=True),
         spec.get("timeout", 5.0),
     )
 
 
-def _probe_of(target: Any, options: Mapping[str, Any], openers: Openers) -> Callable[[float], Response]:
+def _probe_of(
+    target: Any, options: Mapping[str, Any], network: Network, expect: Condition | None
+) -> Callable[[float], Response]:
+    """What asks this target. The rooms are imported when they are needed."""
     if isinstance(target, Probe):
-        return target
+        return getattr(target, "on", lambda network: target)(network)
     if callable(target):
         return CallProbe(target)
-    if target[:4].lower() != "tcp:":
-        return HttpProbe(target, options, openers)
-    from .tcp import TcpProbe
+    if scheme_of(target) in ("http", "https"):
+        from .http import HttpProbe
 
-    return TcpProbe(target)
+        return HttpProbe(target, network=network, **options)
+    from .tcp import PortProbe
+
+    return PortProbe(target, network, options, expect)
 
 
 def observe(prepared: Prepared, clock: Clock) -> Result:
@@ -88,9 +95,11 @@ def observe(prepared: Prepared, clock: Clock) -> Result:
     elapsed = round(clock.monotonic() - start, 6)
     if elapsed > prepared.timeout and verdict.outcome is not Outcome.FAIL:
         verdict = Verdict(Outcome.FAIL, "timeout", f"ended after {elapsed:.2f} s, timeout {prepared.timeout:g} s")
-    seen = (None, None) if response is None else (response.phases, response.status_code)
     detail = short(verdict.detail, 300) if verdict.detail else ""
-    return Result(prepared.name, verdict.outcome, verdict.reason, detail, when, elapsed, *seen, start)
+    told = (prepared.name, verdict.outcome, verdict.reason, detail, when, elapsed)
+    if response is None:
+        return Result(*told, started=start)
+    return Result(*told, response.phases, response.status_code, start, response.transport)
 
 
 def described(error: BaseException) -> str:

@@ -1,145 +1,160 @@
 """http:// and https:// as targets, through urllib's opener and processors.
 
 The handlers of file:, ftp: and data: and the proxies of the environment are left out; redirects go to http and
-https only, and what the user set stays at its origin. (urllib and ssl are imported with the first such check.)
+https only, and what the user set stays at its origin. The timeout is for all together: look-up, connect, handshake,
+sending, headers, body, redirects. An answer counts when it is whole. (urllib and ssl are imported with the first such
+check.)
 """
 
 from __future__ import annotations
 
-import base64
-import re
-import socket
-import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+import functools
+import json
+import urllib.request
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from ..checks import LONGEST, Probe
+from ..checks import LONGEST, Probe, shown_target
 from ..errors import ConfigError
 from ..model import Fault, Response
-
-if TYPE_CHECKING:
-    import urllib.request
-    from http.client import HTTPResponse
-
-    from .opener import Ask
+from ..options import check_options, header_value, login, scheme_of
+from .message import TargetError
+from .network import Network
+from .opener import OWN_HEADERS, Ask, Cookies, HttpPlan, basic, basic_of, opener_of, peer_of
+from .wire import Trip
 
 MAX_BODY = 1 << 20
 """Bytes of an answer's body that are read at most, unless `max_body` says otherwise."""
-STEP = 1 << 16
-SAFE = "!#$%&'()*+,/:;=?@[]~"
+PACKED = ("gzip", "x-gzip", "deflate")
+"""Content codings that are unpacked."""
 
-
-class Openers:
-    """urllib openers by their TLS settings: the checks of a Monitor share them, for a TLS context is costly."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[bool, str | None], urllib.request.OpenerDirector] = {}
-
-    def get(self, verify: bool, ca_file: str | None) -> urllib.request.OpenerDirector:
-        """The opener for these settings. Any thread; two at once may make one too many, and share one after.
-
-        Raises OSError for a `ca_file` that cannot be read, or holds no certificate.
-        """
-        made = self._made.get((verify, ca_file))
-        if made is None:
-            from . import opener
-
-            made = self._made.setdefault((verify, ca_file), opener.make(verify, ca_file))
-        return made
+Function = Callable[[], str]
 
 
 class HttpProbe(Probe):
-    """One request and its whole answer. `options` are those of `checks.OPTIONS`.
+    """One request and its whole answer, as a target of a Check: HttpProbe(url, method="HEAD", reuse=True).
 
-    Raises ConfigError for a `ca_file` that cannot be used.
+    Options are those of a request: see `help http`. Raises ConfigError for what cannot work. `network` is what the
+    checks of a Monitor share; without one it has its own.
     """
 
-    def __init__(self, url: str, options: Mapping[str, Any], openers: Openers) -> None:
-        self._url, userinfo = _requested(url)
-        body = options.get("body")
-        self._body = body.encode() if isinstance(body, str) else body
-        self._method = options.get("method") or ("GET" if body is None else "POST")
-        given = {name.capitalize(): value for name, value in options.get("headers", {}).items()}  # as urllib has them
-        self._headers = {"User-agent": "minimon", "Accept": "*/*", **given}
-        if userinfo:
-            self._headers.setdefault("Authorization", _basic(userinfo))
-        self._ask: Ask | None = None
-        self._max_body = options.get("max_body", MAX_BODY)
-        tls = (options.get("verify", True), options.get("ca_file"))
+    def __init__(self, url: str, *, network: Network | None = None, **options: Any) -> None:
+        self.shown = shown_target("HttpProbe", url)
+        check_options("HttpProbe", scheme_of(url), options)
+        self.url, self.options = url, options
+        self._network = network = network or Network()
+        self._max_body, self._decode = options.get("max_body", MAX_BODY), options.get("decode", False)
+        self._read_body = options.get("read_body", True)
         try:
-            # Here, for it imports urllib: in the midst of that on a worker, a fork would leave the import lock held.
-            self._opener = openers.get(*tls)
-        except OSError as error:  # an ssl.SSLError is one
-            raise ConfigError(f"ca_file {tls[1]!r}: {error.strerror or error}") from None
+            peer, userinfo = peer_of(url)
+            self._plan = HttpPlan(options, network, tls=peer.scheme == "https")
+            headers, self._functions = _headers(options, userinfo)
+            self._ask = _ask(peer, self._plan, headers, options)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        self.host = peer.host
+        self._opener = _opener(network, options.get("cookies"))
+        if not self._functions and options.get("cookies") is not True:
+            self._ask.written = self._ask.to_bytes()
+
+    def on(self, network: Network) -> HttpProbe:
+        """The same on another network."""
+        return HttpProbe(self.url, network=network, **self.options)
 
     def __call__(self, timeout: float) -> Response:
-        """Ask once. What the target does wrong is the Response's `error`."""
-        from http.client import HTTPException
-
-        from .opener import Ask
-
-        timeout = min(timeout, LONGEST)
+        """Ask once. What the target does wrong is the Response's `error`. Raises what the host's functions raise."""
+        trip = Trip(min(timeout, LONGEST))
+        ask = self._ask.again(trip)
+        for name, function in self._functions.items():
+            ask.headers = {**ask.headers, name: function()}
         try:
-            if self._ask is None:
-                self._ask = Ask(self._url, self._body, self._headers, method=self._method)
-            request = self._ask.again(time.monotonic() + timeout)
-            with self._opener.open(request, timeout=timeout) as answer:
-                return self._read(answer)
-        except (OSError, HTTPException, ValueError) as error:
-            return Response(error=_fault(error))
+            response = self._answered(ask, trip)
+        except TargetError as error:
+            response = Response(error=Fault(error.kind, error.detail))
+        response.phases, response.transport = trip.end(), trip.transport()
+        if trip.certificate is not None:
+            response.warning = self._plan.warning(trip)
+        return response
 
-    def _read(self, answer: HTTPResponse) -> Response:
-        parts, size = [], 0
+    def _answered(self, ask: Ask, trip: Trip) -> Response:
+        answer = self._opener.open(ask, timeout=trip.left())
         try:
-            while part := answer.read1(min(STEP, self._max_body + 1 - size)):
-                parts.append(part)
-                size += len(part)
-                if size > self._max_body:
-                    return Response(error=Fault("too_large", f"body: more than {self._max_body} bytes"))
-        except (TimeoutError, socket.timeout):  # two types before Python 3.10
-            return Response(error=Fault("timeout", f"body: not whole in time, {size} bytes so far"))
-        except ConnectionError as error:
-            return Response(error=Fault("truncated", f"body: {error.strerror or error} after {size} bytes"))
-        if answer.length:  # what Content-Length promised and did not come
-            return Response(error=Fault("truncated", f"body: {answer.length} bytes short of Content-Length"))
-        headers: Any = answer.headers  # model.Headers, see opener
-        return Response(answer.status, b"".join(parts), headers, reason_phrase=answer.reason)
+            body = answer.read(self._max_body) if self._read_body else b""
+        finally:
+            answer.close()
+        if self._decode and body:
+            body = _unpacked(body, answer.headers.get("content-encoding", ""), self._max_body)
+        return Response(answer.status, body, answer.headers, reason_phrase=answer.reason)
 
 
-def _requested(url: str) -> tuple[str, str]:
-    """The URL as it is sent, quoted and with the host in ASCII, and the userinfo that was in it."""
-    parts = urlsplit(url)
-    userinfo, _, host = parts.netloc.rpartition("@")
-    if not host.isascii():
-        host = host.encode("idna").decode("ascii")
-    path = quote(parts.path or "/", safe=SAFE)
-    query = "?" + quote(parts.query, safe=SAFE) if parts.query else ""
-    return f"{parts.scheme}://{host}{path}{query}", userinfo
+def _headers(options: Mapping[str, Any], userinfo: str) -> tuple[dict[str, str], dict[str, Function]]:
+    """The headers of every request, in urllib's spelling, and the functions that give some of them anew each time."""
+    said: dict[str, Any] = dict(OWN_HEADERS)
+    if userinfo:
+        said["Authorization"] = basic_of(userinfo)
+    if "json" in options:
+        said["Content-type"] = "application/json"
+    elif "body" in options:
+        said["Content-type"] = "application/x-www-form-urlencoded"  # as urllib does it
+    if options.get("decode"):
+        said["Accept-encoding"] = "gzip, deflate"
+    if options.get("cookies") and options["cookies"] is not True:
+        said["Cookie"] = "; ".join(f"{name}={text}" for name, text in options["cookies"].items())
+    said.update((name.capitalize(), value) for name, value in options.get("headers", {}).items())
+    auth, bearer = options.get("auth"), options.get("bearer")
+    if auth is not None:
+        said["Authorization"] = functools.partial(_basic_by, auth) if callable(auth) else basic(*auth)
+    if bearer is not None:
+        said["Authorization"] = functools.partial(_bearer_by, bearer) if callable(bearer) else f"Bearer {bearer}"
+    given = {name: value for name, value in said.items() if not callable(value)}
+    return given, {name: functools.partial(_said_by, name, value) for name, value in said.items() if callable(value)}
 
 
-def _basic(userinfo: str) -> str:
-    """Basic authentication (RFC 7617)."""
-    user, _, password = userinfo.partition(":")
-    return "Basic " + base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
+def _basic_by(function: Callable[[], Any]) -> str:
+    return basic(*login("auth: what its function returned", function()))
 
 
-def _fault(error: BaseException) -> Fault:
-    """What an exception of urllib, http.client or the socket means."""
-    from http.client import IncompleteRead, RemoteDisconnected
+def _bearer_by(function: Callable[[], Any]) -> str:
+    return f"Bearer {header_value('bearer: what its function returned', function())}"
 
-    phase, inner = "", getattr(error, "reason", None)
-    if isinstance(inner, BaseException):  # URLError wraps what happened up to the sending
-        phase, error = "connect: ", inner
-    text = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, (TimeoutError, socket.timeout)):
-        return Fault("timeout", "no answer in time")
-    if isinstance(error, socket.gaierror):
-        return Fault("dns", f"dns: {text}")
-    if type(error).__module__ == "ssl":
-        return Fault("tls", f"tls: {getattr(error, 'verify_message', '') or re.sub(r' ?[(]_ssl.*', '', text)}")
-    if isinstance(error, (RemoteDisconnected, IncompleteRead)):
-        return Fault("truncated", f"closed before the answer was whole: {text}")
-    if isinstance(error, OSError):
-        return Fault("truncated", text) if error.errno is None else Fault("connect", f"{phase}{text}")
-    return Fault("protocol", f"{type(error).__name__}: {text}")
+
+def _said_by(name: str, function: Callable[[], Any]) -> str:
+    return header_value(f"headers: what the function of {name} returned", function())
+
+
+def _ask(peer: Any, plan: HttpPlan, headers: dict[str, str], options: Mapping[str, Any]) -> Ask:
+    body = json.dumps(options["json"], allow_nan=False) if "json" in options else options.get("body")
+    data = body.encode() if isinstance(body, str) else body
+    return Ask(peer, plan, data, headers, options.get("method") or ("GET" if data is None else "POST"))
+
+
+def _opener(network: Network, cookies: Any) -> urllib.request.OpenerDirector:
+    """The opener that all share, but for a check that keeps cookies."""
+    if cookies is True:
+        return opener_of(Cookies())
+    if network.opener is None:
+        network.opener = opener_of()
+    return network.opener  # type: ignore[no-any-return]
+
+
+def _unpacked(body: bytes, codings: str, limit: int) -> bytes:
+    """A body that was packed. Raises TargetError."""
+    coding = codings.strip().lower()
+    if coding in ("", "identity"):
+        return body
+    if coding not in PACKED:
+        raise TargetError("protocol", f"body: packed as {coding:.40}, which nobody asked for")
+    parts: list[bytes] = []
+    try:
+        while body:
+            unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as its head says
+            parts.append(unpacker.decompress(body, limit + 1 - sum(map(len, parts))))
+            if sum(map(len, parts)) > limit:
+                raise TargetError("too_large", f"body: more than {limit} bytes when unpacked")
+            if not unpacker.eof:
+                raise TargetError("truncated", f"body: the end of what was packed by {coding} is missing")
+            body = unpacker.unused_data
+    except zlib.error as error:
+        raise TargetError("protocol", f"body: not packed by {coding}, as its head says: {error}") from None
+    return b"".join(parts)

@@ -1,4 +1,4 @@
-"""urllib's opener as a monitor needs it: no file:, no ftp:, no proxies, whole heads, a total deadline, safe redirects.
+"""urllib's opener as a monitor needs it: no file:, no ftp:, connections that keep the deadline, safe redirects.
 
 Apart from http.py because it derives from urllib's classes, whose import costs what a monitor of callables
 need not pay.
@@ -6,224 +6,297 @@ need not pay.
 
 from __future__ import annotations
 
+import base64
 import functools
-import http.client
-import io
-import time
 import urllib.request
-from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
-from urllib.parse import quote, urljoin, urlsplit
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from ..model import Headers
-
-if TYPE_CHECKING:
-    import socket
-    import ssl
+from ..checks import is_host
+from ..errors import ConfigError
+from .exchange import Answer, exchange, receive_head
+from .message import TargetError
+from .network import Network, Plan
+from .wire import Trip, Wire, connect
 
 MAX_REDIRECTS = 10
-MAX_HEAD = 1 << 16
-"""Bytes of the heads of an answer, interim ones included, at most."""
+MOST_COOKIES = 8192
+"""Bytes of the cookies that are kept, at most; more of them are forgotten, all."""
+OWN_HEADERS = {"User-agent": "minimon", "Accept": "*/*", "Accept-encoding": "identity"}
+"""What every request has, unless the user says otherwise."""
 REDIRECTS = (301, 302, 303, 307, 308)
+SAFE = "!#$%&'()*+,/:;=?@[]~"
 PUNCTUATION = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~"
 """What stays as it is in a Location; all else is quoted."""
+IDEMPOTENT = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE")
+"""What may be asked twice (RFC 9110, 9.2.2)."""
+PORTS = {"http": 80, "https": 443}
+
+
+class Peer(NamedTuple):
+    """Whom a URL is about, and what is asked there."""
+
+    scheme: str
+    host: str
+    """In ASCII, an IPv6 address without its brackets."""
+    port: int
+    authority: str
+    """As the Host header has it."""
+    selector: str
+    """Path and query, quoted."""
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        return self[:3]
+
+    @property
+    def url(self) -> str:
+        """The whole of it."""
+        return f"{self.scheme}://{self.authority}{self.selector}"
+
+
+class Proxy(NamedTuple):
+    """A proxy for HTTP."""
+
+    host: str
+    port: int
+    login: str
+    """The header Proxy-Authorization, or ""."""
+
+
+def peer_of(url: str) -> tuple[Peer, str]:
+    """Whom a URL is about, and the userinfo that was in it. Raises ValueError."""
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("no address") from None
+    if scheme not in PORTS:
+        raise ValueError(f"another scheme than http and https: {scheme:.20}")
+    if not is_host(host) or port == 0:
+        raise ValueError("no host or port that can be")
+    host = host.replace("%25", "%") if ":" in host else host.encode("idna").decode("ascii")
+    shown = f"[{host.partition('%')[0]}]" if ":" in host else host
+    authority = shown if port is None else f"{shown}:{port}"
+    selector = quote(parts.path or "/", safe=SAFE) + ("?" + quote(parts.query, safe=SAFE) if parts.query else "")
+    return Peer(scheme, host, port or PORTS[scheme], authority, selector), parts.netloc.rpartition("@")[0]
+
+
+def basic(user: str, password: str) -> str:
+    """The header of Basic authentication (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def basic_of(userinfo: str) -> str:
+    """The same of the userinfo in a URL."""
+    user, _, password = userinfo.partition(":")
+    return basic(unquote(user), unquote(password))
+
+
+def proxy_of(setting: str | None, peer: Peer) -> Proxy | None:
+    """The proxy that a peer is asked through. Raises ValueError for one of the environment that is not HTTP."""
+    if setting == "env":  # as urllib reads it: no HTTP_PROXY beside REQUEST_METHOD, for a client may have set that
+        setting = urllib.request.getproxies().get(peer.scheme)
+        if setting and urllib.request.proxy_bypass(peer.authority):
+            setting = None
+    if not setting:
+        return None
+    parts = urlsplit(setting if "://" in setting else f"http://{setting}")
+    if parts.scheme.lower() != "http" or not parts.hostname:
+        raise ValueError(f"proxy: only http://host:port can be used, not {parts.scheme}://")
+    userinfo = parts.netloc.rpartition("@")[0]
+    return Proxy(parts.hostname, parts.port or 80, basic_of(userinfo) if userinfo else "")
 
 
 class Ask(urllib.request.Request):
-    """A request that knows the end of its run (time.monotonic) and the URLs that led to it."""
+    """One request of a trip. The first one is made once for all polls, and copied for each."""
 
-    deadline = float("inf")
+    trip: Trip
     chain: tuple[str, ...] = ()
+    """The URLs that led here."""
+    home = True
+    """Whether this is still the origin that the user named: another one sees nothing of what the user set."""
+    written = b""
+    """The whole request as it is sent, where it is always the same."""
 
-    def again(self, deadline: float) -> Ask:
-        """The same request for another run; parsing its URL anew would cost as much as sending it."""
+    def __init__(self, peer: Peer, plan: HttpPlan, data: bytes | None, headers: dict[str, str], method: str) -> None:
+        super().__init__(peer.url, data, headers, method=method)
+        self.peer, self.plan = peer, plan
+        self.proxy = proxy_of(plan.proxy, peer)
+
+    def again(self, trip: Trip) -> Ask:
+        """The same request for another trip; parsing its URL anew would cost as much as sending it."""
         copy = Ask.__new__(Ask)
-        copy.__dict__.update(self.__dict__, unredirected_hdrs={}, deadline=deadline)
+        copy.__dict__.update(self.__dict__, unredirected_hdrs={}, trip=trip)
         return copy
 
+    def to_bytes(self) -> bytes:
+        """The whole request."""
+        method, body = self.get_method(), self.data or b""
+        headers = {"Host": self.peer.authority, **self.unredirected_hdrs, **self.headers}
+        headers.setdefault("Connection", "keep-alive" if self.plan.reuse else "close")
+        if self.data is not None or method in ("POST", "PUT", "PATCH"):
+            headers["Content-length"] = str(len(body))  # type: ignore[arg-type]
+        target = self.peer.selector
+        if self.proxy is not None and self.peer.scheme == "http":
+            target = self.peer.url
+            if self.proxy.login:
+                headers.setdefault("Proxy-authorization", self.proxy.login)
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name.title()}: {value}" for name, value in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body  # type: ignore[operator]
 
-class Truncated(ConnectionError):
-    """The answer ended before it was whole."""
-
-
-class _Timed(io.RawIOBase):
-    """Reads from a socket until one instant: a plain timeout would begin anew with every byte."""
-
-    def __init__(self, sock: socket.socket, stream: Any, deadline: float) -> None:
-        self._sock, self._stream, self._deadline = sock, stream, deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:  # a flood never makes a socket wait
-            raise TimeoutError("no whole answer in time")
-        self._sock.settimeout(left)
-        return self._stream.raw.readinto(buffer)  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
-class _WholeLines(io.BufferedReader):
-    """Reads the lines of a head, each of which has to end: http.client takes a cut head for a whole one."""
-
-    in_head = True
-    started = False
-
-    def readline(self, limit: int | None = -1, /) -> bytes:
-        line = super().readline(-1 if limit is None else limit)
-        if self.in_head and not line.endswith(b"\n") and len(line) != limit and (line or self.started):
-            raise Truncated("head: closed in the midst of it")
-        self.started = True
-        return line
+    def next(self, status: int, location: str) -> Ask:
+        """The request that a redirect asks for (RFC 9110, 15.4). Raises TargetError."""
+        try:
+            url = urljoin(self.peer.url, quote(location.strip(), safe=PUNCTUATION, encoding="iso-8859-1"))
+            peer, _ = peer_of(url)  # a login there is not ours
+        except ValueError as error:
+            raise TargetError("protocol", f"redirect: its Location has {error}") from None
+        chain = (*self.chain, self.peer.url)
+        if peer.url in chain:
+            raise TargetError("protocol", f"redirects in a ring: {' > '.join((*chain, peer.url))}")
+        if len(chain) > self.plan.max_redirects:
+            raise TargetError("protocol", f"more than {self.plan.max_redirects} redirects: {' > '.join(chain)}")
+        same = peer.origin == self.peer.origin
+        again = same and status in (307, 308)
+        method = self.get_method() if again or self.get_method() == "HEAD" else "GET"
+        headers = dict(self.headers) if same else dict(OWN_HEADERS)
+        if not again:
+            headers.pop("Content-type", None)
+        following = Ask(peer, self.plan, self.data if again else None, headers, method)  # type: ignore[arg-type]
+        following.trip, following.chain, following.home = self.trip, chain, self.home and same
+        return following
 
 
-class _Answer(http.client.HTTPResponse):
-    """An answer whose head is whole, read until one instant."""
+class HttpPlan(Plan):
+    """How a request gets to its target, and what is done with a redirect."""
 
-    def __init__(self, sock: socket.socket, *args: Any, deadline: float, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = _WholeLines(_Timed(sock, self.fp, deadline))
-
-    def begin(self) -> None:
-        """As the base class does it, but without the email package, which would take a fifth of a poll's CPU.
-
-        And strictly (RFC 9112, 2 and 6.3): what two readers may take for different lengths is no answer. Interim
-        answers are skipped, but for 101 (RFC 9110, 15.2).
-        """
-        lines: Any = self.fp
-        budget = MAX_HEAD
-        while True:
-            version, self.status, reason = self._read_status()  # type: ignore[attr-defined]
-            pairs, budget = _fields(lines, budget)
-            if self.status >= 200 or self.status == 101:
-                break
-        if not version.startswith("HTTP/1."):
-            raise http.client.UnknownProtocol(version)
-        self.code, self.reason, self.version = self.status, reason.strip(), 10 if version == "HTTP/1.0" else 11
-        self.headers = self.msg = Headers(pairs)  # type: ignore[assignment]
-        self.length, self.chunked = _framing(self.headers)  # type: ignore[arg-type]
-        self.chunk_left, self.will_close = None, True
-        if self.status in (101, 204, 304) or self._method == "HEAD":  # type: ignore[attr-defined]
-            self.length, self.chunked = 0, False
-        lines.in_head = False
+    def __init__(self, options: Mapping[str, Any], network: Network, *, tls: bool) -> None:
+        try:
+            super().__init__(options, network, tls=True)
+        except ConfigError:
+            if tls or options.get("ca_file") or options.get("cert"):
+                raise  # else there is no ssl, which is not needed before a redirect leads there
+        self.proxy: str | None = options.get("proxy")
+        self.follow_redirects = options.get("follow_redirects", True)
+        self.max_redirects = options.get("max_redirects", MAX_REDIRECTS)
 
 
-def _fields(lines: Any, budget: int) -> tuple[list[tuple[str, str]], int]:
-    """The header fields up to the blank line, and what is left of the bytes for a head."""
-    pairs: list[tuple[str, str]] = []
-    while (line := lines.readline(budget + 1)) not in (b"\r\n", b"\n", b""):
-        budget -= len(line)
-        if budget < 0:
-            raise http.client.HTTPException(f"head: more than {MAX_HEAD} bytes")
-        name, colon, value = line.decode("latin-1").partition(":")
-        if name[:1] in " \t" and pairs:  # folded (RFC 9112, 5.2)
-            pairs[-1] = pairs[-1][0], f"{pairs[-1][1]} {line.decode('latin-1').strip()}"
-        elif not colon or name != name.strip():
-            raise http.client.HTTPException(f"head: not a header field: {line[:60]!r}")
-        else:
-            pairs.append((name, value.strip()))
-    return pairs, budget
+class _How(NamedTuple):
+    """What `exchange` has to know of a request."""
+
+    bare: bool
+    upgrades: bool
+    keep: Callable[[Wire], None] | None = None
 
 
-def _framing(headers: Headers) -> tuple[int | None, bool]:
-    """The length of the body, None for up to the end, and whether it comes in chunks."""
-    codings, lengths = headers.get_all("transfer-encoding"), set(headers.get_all("content-length"))
-    if codings:
-        if lengths or [coding.lower() for coding in codings] != ["chunked"]:
-            raise http.client.HTTPException(f"bad framing: Transfer-Encoding {', '.join(codings):.60}")
-        return None, True
-    if not lengths:
-        return None, False
-    length = lengths.pop()
-    if lengths or not (length.isascii() and length.isdigit() and len(length) <= 18):
-        raise http.client.HTTPException(f"bad framing: Content-Length {length:.60}")
-    return int(length), False
+class Transport(urllib.request.BaseHandler):
+    """http: and https:, each request on a connection of its own, or on one that was kept."""
+
+    def http_open(self, request: Ask) -> Answer:
+        """Send it; the answer, its head read. Raises TargetError."""
+        plan, method = request.plan, request.get_method()
+        data = request.written or request.to_bytes()
+        how = _How(method == "HEAD", "Upgrade" in request.headers)
+        if plan.reuse:
+            key = (request.peer.scheme, request.peer.authority, request.proxy, request.home)
+            how = how._replace(keep=functools.partial(plan.park, key))
+            kept = plan.take(key, request.trip)
+            answer = None if kept is None else self._try(kept, data, how, method in IDEMPOTENT)
+            if answer is not None:
+                return answer
+        return exchange(self._dial(request), data, *how)
+
+    https_open = http_open
+
+    def _try(self, kept: Wire, data: bytes, how: _How, twice: bool) -> Answer | None:
+        """On a connection that was kept; None when it proves to be stale, and the request may be made `twice`."""
+        trip = kept.trip
+        received, trip.reused, trip.address = trip.received, True, kept.address
+        try:
+            answer = exchange(kept, data, *how)
+            if answer.status != 408 or not twice:  # what servers say to who was silent for long (RFC 9110, 15.5.9)
+                return answer
+            answer.close()
+        except TargetError as error:
+            if error.kind not in ("connect", "truncated") or trip.received > received or not twice:
+                raise
+        trip.reused = False
+        return None
+
+    def _dial(self, ask: Ask) -> Wire:
+        wire = _connected(ask)
+        if ask.peer.scheme == "http":
+            return wire
+        return ask.plan.secure(wire, ask.peer.host, ask.home, lambda: _connected(ask))
 
 
-def _connection(host: str, *, timeout: float = 5.0, **options: Any) -> http.client.HTTPConnection:
-    made = http.client.HTTPSConnection if "context" in options else http.client.HTTPConnection
-    connection = made(host, timeout=timeout, **options)
-    answer = functools.partial(_Answer, deadline=time.monotonic() + timeout)
-    connection.response_class = answer  # type: ignore[assignment]
-    return connection
+def _connected(ask: Ask) -> Wire:
+    """A connection to the target, through a proxy if need be. Raises TargetError."""
+    plan, trip, peer, proxy = ask.plan, ask.trip, ask.peer, ask.proxy
+    if proxy is None:
+        return connect(peer.host, peer.port, trip, plan.resolver, family=plan.family, guard=plan.guard)
+    if plan.guard is not None:
+        plan.guard(peer.host, "")
+    wire = connect(proxy.host, proxy.port, trip, plan.resolver)
+    if peer.scheme == "https":
+        _tunnel(wire, peer, proxy)
+    return wire
 
 
-class _Transport(urllib.request.AbstractHTTPHandler):
-    """http: and https:, each request on a connection of its own."""
-
-    def __init__(self, verify: bool, ca_file: str | None) -> None:
-        super().__init__()
-        self._verify = verify
-        self._context = self._make(ca_file) if ca_file else None
-
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_connection, req)
-
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        if not hasattr(http.client, "HTTPSConnection"):
-            raise URLError("this Python has no ssl module, so https: cannot be polled")
-        if self._context is None:  # costs 20 ms and 1 MiB: made once; two threads at once may make one too many
-            self._context = self._make(None)
-        return self.do_open(_connection, req, context=self._context)
-
-    http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
-
-    def _make(self, ca_file: str | None) -> ssl.SSLContext:
-        import ssl
-
-        made = ssl.create_default_context(cafile=ca_file)
-        if not self._verify:
-            made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
-        return made
+def _tunnel(wire: Wire, peer: Peer, proxy: Proxy) -> None:
+    """Have the proxy connect to the target (RFC 9110, 9.3.6)."""
+    where = f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
+    login = f"Proxy-Authorization: {proxy.login}\r\n" if proxy.login else ""
+    wire.trip.enter("proxy", "proxy")
+    try:
+        wire.send(f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n{login}\r\n".encode("latin-1"))
+        head = receive_head(wire)
+        if not 200 <= head.status <= 299:
+            raise TargetError("connect", f"headers: CONNECT was answered {head.status} {head.reason}")
+    except TargetError as error:
+        wire.close()
+        raise TargetError(error.kind, error.detail.replace("headers:", "proxy:", 1)) from None
 
 
-class _Redirects(urllib.request.BaseHandler):
+class Redirects(urllib.request.BaseHandler):
     """Follows to http and https, and never to the same URL twice. Every other answer is an answer, no exception."""
 
-    def http_response(self, request: Ask, response: http.client.HTTPResponse) -> Any:
+    handler_order = 600  # after the cookies were taken
+
+    def http_response(self, request: Ask, response: Answer) -> Any:
+        """What the redirect leads to."""
+        if response.status not in REDIRECTS or not request.plan.follow_redirects:
+            return response
         location = response.headers.get("location")
-        if response.status not in REDIRECTS or not location:
+        if not location:
             return response
         response.close()  # the body of a redirect is not read, however long it is
-        return self.parent.open(_next(request, response.status, location), timeout=_left(request))
+        following = request.next(response.status, location)
+        request.trip.redirects += 1
+        return self.parent.open(following, timeout=request.trip.left())
 
     https_response = http_response
 
 
-def _left(request: Ask) -> float:
-    return max(request.deadline - time.monotonic(), 0.001)
+class Cookies(urllib.request.HTTPCookieProcessor):
+    """Keeps the cookies of one check, few and small."""
+
+    def http_response(self, request: Any, response: Any) -> Any:
+        """Take what the target sets."""
+        super().http_response(request, response)
+        if sum(len(cookie.name) + len(cookie.value or "") for cookie in self.cookiejar) > MOST_COOKIES:
+            self.cookiejar.clear()
+        return response
+
+    https_response = http_response
 
 
-def _next(request: Ask, status: int, location: str) -> Ask:
-    """The request that a redirect asks for (RFC 9110, 15.4). Another origin sees nothing of what the user set."""
-    parts = urlsplit(urljoin(request.full_url, quote(location.strip(), safe=PUNCTUATION, encoding="iso-8859-1")))
-    url = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()  # a login there is not ours
-    chain = (*request.chain, request.full_url)
-    if parts.scheme not in ("http", "https"):
-        raise http.client.HTTPException(f"redirect to another scheme than http and https: {url:.100}")
-    if url in chain or len(chain) > MAX_REDIRECTS:
-        raise http.client.HTTPException(f"redirects in a ring, or more than {MAX_REDIRECTS}: {' > '.join(chain):.200}")
-    same = _origin(url) == _origin(request.full_url)
-    again = status in (307, 308) and same
-    method = request.get_method() if again or request.get_method() == "HEAD" else "GET"
-    headers = request.headers if same else {"User-agent": "minimon"}
-    following = Ask(url, request.data if again else None, headers, method=method)
-    following.deadline, following.chain = request.deadline, chain
-    return following
-
-
-def _origin(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443}.get(parts.scheme, 80)
-
-
-def make(verify: bool, ca_file: str | None) -> urllib.request.OpenerDirector:
-    """An opener with these handlers and no other. Threads may share it. Raises OSError for a bad `ca_file`."""
+def opener_of(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    """An opener with these handlers and no other. Threads may share it."""
     made = urllib.request.OpenerDirector()
-    for handler in (_Transport(verify, ca_file), _Redirects(), urllib.request.UnknownHandler()):
+    for handler in (Transport(), Redirects(), *handlers):
         made.add_handler(handler)
     return made

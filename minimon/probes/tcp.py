@@ -1,49 +1,91 @@
-"""tcp://host:port as a target: up when a connection is accepted in time."""
+"""tcp://host:port and tls://host:port as targets: up when a connection is accepted, and what is expected is said."""
 
 from __future__ import annotations
 
-import socket
-import time
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..checks import LONGEST, Probe
+from ..conditions import Condition, needs_body
 from ..model import Fault, Response
+from .message import TargetError
+from .network import Network, Plan
+from .wire import Trip, Wire, connect
+
+MOST = 1 << 16
+"""Bytes that are read of what a port says, at most."""
 
 
-class TcpProbe(Probe):
-    """Connects and closes. Every address of the name gets its share of the time that is left."""
+class PortProbe(Probe):
+    """Connects; says `send` if given; and reads, if there is something to send or expect, until that holds.
 
-    def __init__(self, target: str) -> None:
+    Raises ConfigError for files that cannot be used.
+    """
+
+    def __init__(
+        self, target: str, network: Network, options: Mapping[str, Any], expect: Condition | None = None
+    ) -> None:
         parts = urlsplit(target)
         assert parts.hostname and parts.port  # the Check has seen to it
-        self._host, self._port = parts.hostname, parts.port
+        host = parts.hostname
+        self.host = host.replace("%25", "%") if ":" in host else host.encode("idna").decode("ascii")
+        self._port, self._tls = parts.port, parts.scheme.lower() == "tls"
+        self._plan = Plan(options, network, tls=self._tls)
+        send = options.get("send")
+        self._send = send.encode() if isinstance(send, str) else send
+        self._expect = expect if expect is not None and needs_body(expect.spec) else None
 
     def __call__(self, timeout: float) -> Response:
-        """Connect within `timeout` seconds; the look-up of a name is outside of it."""
-        deadline = time.monotonic() + min(timeout, LONGEST)
+        """Ask once. What the target does wrong is the Response's `error`."""
+        trip = Trip(min(timeout, LONGEST))
         try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            return Response(error=Fault("dns", f"look-up of {self._host} failed: {error}"))
-        fault = Fault("dns", f"{self._host} has no address")
-        for number, (family, kind, protocol, _, address) in enumerate(found):
-            share = (deadline - time.monotonic()) / (len(found) - number)
-            problem = _connect(family, kind, protocol, address, max(share, 0.001))
-            if problem is None:
-                return Response()
-            fault = problem
-        return Response(error=fault)
+            wire = self._connected(trip)
+            if self._tls:
+                wire = self._plan.secure(wire, self.host, True, lambda: self._connected(trip))
+            try:
+                body = self._talk(wire)
+            finally:
+                wire.close()
+            response = Response(body=body)
+        except TargetError as error:
+            response = Response(error=Fault(error.kind, error.detail))
+        response.phases, response.transport = trip.end(), trip.transport()
+        response.warning = self._plan.warning(trip)
+        return response
 
+    def _connected(self, trip: Trip) -> Wire:
+        plan = self._plan
+        wire = connect(self.host, self._port, trip, plan.resolver, family=plan.family, guard=plan.guard)
+        if wire.sock.getsockname() == wire.sock.getpeername():  # the system gave us the very port that we called
+            wire.close()
+            raise TargetError("connect", f"connect to {wire.address}: nobody but ourselves there")
+        return wire
 
-def _connect(family: int, kind: int, protocol: int, address: tuple[object, ...], timeout: float) -> Fault | None:
-    try:
-        with socket.socket(family, kind, protocol) as sock:
-            sock.settimeout(timeout)
-            sock.connect(address)
-            if sock.getsockname() == sock.getpeername():  # the system gave us the very port that we called
-                return Fault("connect", f"connect to {address[0]}:{address[1]}: nobody but ourselves there")
-    except (TimeoutError, socket.timeout):  # two types before Python 3.10
-        return Fault("timeout", f"connect: no answer from {address[0]}:{address[1]}")
-    except OSError as error:
-        return Fault("connect", f"connect to {address[0]}:{address[1]}: {error.strerror or error}")
-    return None
+    def _talk(self, wire: Wire) -> bytes:
+        """What the port says: up to what is expected, its end, or the limit; without that, its first piece."""
+        if self._send:
+            wire.trip.enter("first_byte", "sending")
+            wire.send(self._send)
+        if self._send is None and self._expect is None:
+            return b""
+        wire.trip.enter("first_byte", "answer")
+        data = b""
+        while len(data) < MOST:
+            try:
+                piece = wire.more()
+            except TargetError as error:
+                raise self._unmet(error, data) from None
+            if not data:
+                wire.trip.enter("transfer", "answer")
+            data += piece
+            if not piece or self._expect is None or self._expect.unmet(Response(body=data)) is None:
+                break
+        if not data and self._expect is None:
+            raise TargetError("truncated", "answer: closed without one")
+        return data
+
+    def _unmet(self, error: TargetError, data: bytes) -> TargetError:
+        """The same, with what was missing."""
+        unmet = None if self._expect is None else self._expect.unmet(Response(body=data))
+        return error if unmet is None else TargetError(error.kind, f"{error.detail}; {unmet.text}")

@@ -16,7 +16,8 @@ from support import python
 
 from minimon import Check, ConfigError, Fault, Outcome, Probe, Response, Result, harnessed, probe
 from minimon.model import REASONS
-from minimon.probes import Openers, observe, observe_spec, prepare
+from minimon.probes import Network, observe, observe_spec, prepare
+from minimon.probes.tls import Trust
 from minimon.testing import FakeClock, RogueServer, ScriptedProbe
 
 
@@ -507,15 +508,15 @@ print("not interrupted")
 
 
 def test_prepared_checks_share_their_tls_contexts() -> None:
-    """One opener for each setting, however many checks there are."""
-    openers = Openers()
-    assert openers.get(True, None) is openers.get(True, None)
+    """One context for each setting, however many checks there are."""
+    network = Network()
+    assert network.context(Trust()) is network.context(Trust())
 
 
-def test_openers_differ_by_their_setting() -> None:
+def test_contexts_differ_by_their_setting() -> None:
     """What is verified is not mixed up with what is not."""
-    openers = Openers()
-    assert openers.get(True, None) is not openers.get(False, None)
+    network = Network()
+    assert network.context(Trust()) is not network.context(Trust(verify=False))
 
 
 def test_a_prepared_check_is_observed_again_and_again() -> None:

@@ -1,0 +1,214 @@
+"""What the checks of a Monitor share to reach their targets, and what each of them says of the way there."""
+
+from __future__ import annotations
+
+import socket
+import weakref
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from .lookup import Resolver
+from .message import TargetError
+from .wire import Guard, Trip, Wire
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .tls import Trust
+
+HOURLY = 3600.0
+"""Seconds until a certificate that was refused is looked at again."""
+FAMILIES = {None: 0, 4: socket.AF_INET, 6: socket.AF_INET6}
+MOST_IDLE = 4
+"""Connections that a check keeps at most: redirects may need several."""
+
+
+class Network:
+    """Look-ups of names, and TLS contexts by their settings, which are costly. Any thread."""
+
+    def __init__(self) -> None:
+        self.resolver = Resolver()
+        self.opener: Any = None
+        """urllib's, which all requests share."""
+        self.plans: weakref.WeakSet[Plan] = weakref.WeakSet()  # those that keep connections
+        self._contexts: dict[Trust, ssl.SSLContext] = {}
+
+    def context(self, trust: Trust) -> ssl.SSLContext:
+        """The context for these settings; two threads at once may make one too many, and share one after.
+
+        Raises ConfigError for files that cannot be used.
+        """
+        made = self._contexts.get(trust)
+        if made is None:
+            from .tls import context_of
+
+            made = self._contexts.setdefault(trust, context_of(trust))
+        return made
+
+    def stop(self, deadline: float) -> bool:
+        """Close what rests. True when no look-up is under way any more by `deadline` (time.monotonic)."""
+        self._close_idle()
+        return self.resolver.stop(deadline)
+
+    def after_fork(self) -> None:
+        """In the child: no connections, no look-ups."""
+        self._close_idle()
+        self.resolver.after_fork()
+
+    def _close_idle(self) -> None:
+        for plan in list(self.plans):
+            plan.close()
+
+
+class Plan:
+    """How one probe gets to its target: the options that say so, and what it keeps from poll to poll.
+
+    Raises ConfigError for files that cannot be used, and for TLS in a Python without it.
+    """
+
+    def __init__(self, options: Mapping[str, Any], network: Network, *, tls: bool) -> None:
+        self._idle: dict[tuple[object, ...], Wire] = {}
+        self.network, self.resolver = network, network.resolver
+        self.family = FAMILIES[options.get("family")]
+        self.guard = guard_of(options.get("allow_hosts", ()), options.get("deny_networks", ()))
+        self.server_name = options.get("server_name")
+        self.warn_days: float | None = options.get("cert_warn_days")
+        self.reuse = options.get("reuse", False)
+        self._refused: dict[str, Any] | None = None
+        self._look_from = 0.0
+        self._trust: Trust | None = None
+        if self.reuse:
+            network.plans.add(self)
+        if tls:
+            self._prepare(options)
+
+    def _prepare(self, options: Mapping[str, Any]) -> None:
+        try:
+            # Here, for it imports ssl: in the midst of that on a worker, a fork would leave the import lock held.
+            from .tls import Trust, Witness
+        except ImportError:
+            raise ConfigError("this Python has no ssl module, so TLS cannot be polled") from None
+        cert = options.get("cert")
+        paths = [cert] if isinstance(cert, str) else cert
+        self._trust = Trust(
+            options.get("verify", True),
+            options.get("ca_file"),
+            (paths[0], paths[1] if len(paths) > 1 else None) if paths else None,
+        )
+        self._witness = Witness()
+        if self._trust.ca_file or self._trust.cert:
+            self.network.context(self._trust)
+
+    def take(self, key: tuple[object, ...], trip: Trip) -> Wire | None:
+        """A connection that was kept for this, if it is fit to be used."""
+        wire = self._idle.pop(key, None)
+        if wire is not None and not wire.is_fit():
+            wire.close()
+            return None
+        if wire is not None:
+            wire.trip = trip
+        return wire
+
+    def park(self, key: tuple[object, ...], wire: Wire) -> None:
+        """Keep a connection for the next poll."""
+        if len(self._idle) >= MOST_IDLE:
+            self.close()
+        wire.park()
+        before = self._idle.pop(key, None)
+        self._idle[key] = wire
+        if before is not None:
+            before.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is kept."""
+        while self._idle:
+            try:
+                self._idle.popitem()[1].close()
+            except KeyError:  # another thread took the last
+                return
+
+    def secure(self, wire: Wire, host: str, home: bool, again: Callable[[], Wire]) -> Wire:
+        """The connection under TLS. `home`: the target is the one that the user named, so it may see who we are.
+
+        `again` connects once more: a certificate that was refused is looked at hourly, without verification, and
+        nothing is sent there. Raises TargetError.
+        """
+        from . import tls
+
+        trip = wire.trip
+        if self._trust is None:
+            raise TargetError("tls", "tls: this Python has no ssl module")
+        trust = self._trust if home else self._trust._replace(cert=None)
+        name = self.server_name if home and self.server_name else host
+        try:
+            secured = tls.secure(wire, self.network.context(trust), name)
+        except tls.Unverified as error:
+            trip.certificate = self._looked_at(name, again)
+            if trip.certificate is None:
+                raise
+            raise TargetError("tls", f"{error.detail}; {tls.validity(trip.certificate)}") from None
+        trip.certificate = self._witness.facts(secured.sock, trust.verify)
+        return secured
+
+    def _looked_at(self, name: str, again: Callable[[], Wire]) -> dict[str, Any] | None:
+        from . import tls
+
+        now = monotonic()
+        if now >= self._look_from:
+            self._look_from = now + HOURLY
+            try:
+                wire = tls.secure(again(), self.network.context(tls.Trust(verify=False)), name)
+            except TargetError:
+                self._refused, self._look_from = None, 0.0  # the next poll may have more time for it
+            else:
+                self._refused = self._witness.facts(wire.sock, False)
+                wire.close()
+        return self._refused
+
+    def warning(self, trip: Trip) -> str:
+        """What is not well with the certificate though it is good."""
+        facts = trip.certificate
+        if facts is None or self.warn_days is None:
+            return ""
+        left = min(facts["days"], facts.get("chain_days", facts["days"]))
+        if left >= self.warn_days:
+            return ""
+        which = "certificate" if left == facts["days"] else "certificate of an authority in its chain"
+        return f"{which} expires in {left:.1f} days ({facts['not_after'][:10]}), cert_warn_days {self.warn_days:g}"
+
+
+def guard_of(allowed: Any, denied: Any) -> Guard | None:
+    """What refuses hosts and addresses; None where all are allowed."""
+    if not allowed and not denied:
+        return None
+    import ipaddress
+
+    def networks(items: Any) -> list[Any]:
+        found = []
+        for item in items:
+            try:
+                found.append(ipaddress.ip_network(item))
+            except ValueError:  # a name
+                continue
+        return found
+
+    names = {item.lower().rstrip(".") for item in allowed}
+    good, bad = networks(allowed), networks(denied)
+
+    def guard(host: str, address: str) -> None:
+        plain = ipaddress.ip_address(address.partition("%")[0]) if address else None
+        plain = getattr(plain, "ipv4_mapped", None) or plain
+        if plain is not None and any(plain in network for network in bad):
+            raise TargetError("connect", f"connect: {host} ({plain}) is in deny_networks")
+        name = host.lower().rstrip(".")
+        parents = (f"*{name[at:]}" for at, sign in enumerate(name) if sign == ".")
+        known = not allowed or name in names or any(parent in names for parent in parents)
+        if not known and not any(plain in network for network in good if plain is not None):
+            raise TargetError("connect", f"connect: {host} is not in allow_hosts")
+
+    return guard

@@ -1,0 +1,198 @@
+"""A connection that is used until one instant: whatever the target does, it cannot hold a worker longer.
+
+A socket's own timeout begins anew with every byte; here each call is given what is left of the poll's time.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any
+
+from .lookup import Address, Resolver, literal
+from .message import TargetError
+
+PIECE = 1 << 16
+"""Bytes that are received at once, at most."""
+
+Guard = Callable[[str, str], None]
+"""Raises TargetError for a host, or an address of it, that must not be connected to."""
+
+
+class Trip:
+    """One poll on its way: until when it may take, and what it has seen so far."""
+
+    __slots__ = (
+        *("_phase", "_since", "address", "begun", "certificate", "deadline", "heads", "phases"),
+        *("received", "redirects", "reused", "tls", "unclean", "word"),
+    )
+
+    def __init__(self, timeout: float) -> None:
+        self.begun = self._since = now = monotonic()
+        self.deadline = now + timeout
+        self._phase = self.word = ""
+        self.phases: dict[str, float] = {}
+        self.address = self.tls = ""
+        self.received = self.heads = self.redirects = 0
+        self.reused = self.unclean = False
+        self.certificate: dict[str, Any] | None = None
+
+    def enter(self, phase: str, word: str) -> None:
+        """The phase before is over; those of several requests are added up. `word` is for messages."""
+        now = monotonic()
+        if self._phase:
+            self.phases[self._phase] = self.phases.get(self._phase, 0.0) + now - self._since
+        self._phase, self.word, self._since = phase, word, now
+
+    def left(self) -> float:
+        """Seconds. Raises TargetError when there are none."""
+        left = self.deadline - monotonic()
+        if left <= 0:  # a flood never makes a socket wait
+            raise self.late()
+        return left
+
+    def late(self) -> TargetError:
+        """The deadline has come."""
+        if self.word == "body":
+            return TargetError("timeout", f"body: not whole in time, {self.received - self.heads} bytes so far")
+        return TargetError("timeout", f"{self.word}: no answer in time")
+
+    def end(self) -> dict[str, float]:
+        """No phase any more; the seconds of all."""
+        self.enter("", "")
+        self.phases["total"] = self._since - self.begun
+        return self.phases
+
+    def transport(self) -> dict[str, Any]:
+        """What is known of the way, as a Result has it."""
+        told: dict[str, Any] = {
+            "address": self.address,
+            "redirects": self.redirects,
+            "bytes": self.received,
+            "reused": self.reused,
+        }
+        if self.tls:
+            told["tls"] = self.tls
+        if self.certificate is not None:
+            told["certificate"] = self.certificate
+        if self.unclean:
+            told["unclean"] = True
+        return told
+
+
+class Wire:
+    """A connected socket, in the hands of one trip after the other."""
+
+    __slots__ = ("_poll", "address", "pid", "rest", "sock", "trip")
+
+    def __init__(self, sock: socket.socket, trip: Trip, address: str) -> None:
+        self.sock, self.trip, self.address = sock, trip, address
+        self.rest = b""
+        """What was received beyond what was asked for."""
+        self.pid = 0
+        self._poll: Any = None
+
+    def send(self, data: bytes) -> None:
+        """Send all of it. Raises TargetError."""
+        try:
+            self.sock.settimeout(self.trip.left())
+            self.sock.sendall(data)
+        except OSError as error:
+            raise self.fault(error) from None
+
+    def more(self) -> bytes:
+        """The next piece; b"" at the end of the connection. Raises TargetError."""
+        try:
+            self.sock.settimeout(self.trip.left())
+            data = self.sock.recv(PIECE)
+        except OSError as error:
+            return self.end(error)
+        self.trip.received += len(data)
+        return data
+
+    def end(self, error: OSError) -> bytes:
+        """What an error of receiving means: b"" if it is an end of the connection like others, else it is raised."""
+        raise self.fault(error)
+
+    def fault(self, error: OSError) -> TargetError:
+        """What an error of the socket means."""
+        trip = self.trip
+        if isinstance(error, (socket.timeout, TimeoutError)):  # two types before Python 3.10
+            return trip.late()
+        text = error.strerror or str(error) or type(error).__name__
+        if trip.word == "body":
+            return TargetError("truncated", f"body: {text} after {trip.received - trip.heads} bytes")
+        return TargetError("connect", f"{trip.word}: {text}")
+
+    def park(self) -> None:
+        """It rests until another trip takes it."""
+        self.pid = os.getpid()
+        if self._poll is None and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(self.sock.fileno(), select.POLLIN)
+
+    def is_fit(self) -> bool:
+        """Whether it may be used again: nothing came while it rested, and it is not the one of our parent.
+
+        What came would be taken for the answer to a request that has not been made; or it is the end.
+        """
+        if self.pid != os.getpid():
+            return False
+        if self._poll is not None:
+            return not self._poll.poll(0)
+        return not select.select([self.sock], (), (), 0)[0]
+
+    def close(self) -> None:
+        """Close the socket; what the other side then says is not waited for."""
+        self.sock.close()
+
+
+def connect(
+    host: str, port: int, trip: Trip, resolver: Resolver, *, family: int = 0, guard: Guard | None = None
+) -> Wire:
+    """A connection to the first of the host's addresses that accepts one. Each gets its share of the time left.
+
+    Raises TargetError.
+    """
+    addresses = _addresses(host, trip, resolver, family)
+    trip.enter("connect", "connect")
+    problems: list[TargetError] = []
+    for number, address in enumerate(addresses):
+        if guard is not None:
+            guard(host, address.sockaddr[0])
+        share = trip.left() / (len(addresses) - number)
+        try:
+            return _connect(address, port, trip, share)
+        except TargetError as error:
+            problems.append(error)
+    raise TargetError(problems[-1].kind, "; ".join(error.detail for error in problems[-3:]))
+
+
+def _addresses(host: str, trip: Trip, resolver: Resolver, family: int) -> Sequence[Address]:
+    known = literal(host)
+    if known is None:
+        trip.enter("dns", "dns")
+        return resolver.addresses(host, family, trip.deadline)
+    if family not in (0, known.family):
+        raise TargetError("dns", f"dns: {host} is no IPv{4 if family == socket.AF_INET else 6} address")
+    return (known,)
+
+
+def _connect(address: Address, port: int, trip: Trip, timeout: float) -> Wire:
+    where = f"[{address.sockaddr[0]}]:{port}" if ":" in address.sockaddr[0] else f"{address.sockaddr[0]}:{port}"
+    trip.address = where
+    sock = None
+    try:
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        sock.connect(address.at(port))
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        if isinstance(error, (socket.timeout, TimeoutError)):
+            raise TargetError("timeout", f"connect: no answer from {where}") from None
+        raise TargetError("connect", f"connect to {where}: {error.strerror or error}") from None
+    return Wire(sock, trip, where)
