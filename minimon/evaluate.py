@@ -32,12 +32,16 @@ class Verdict(NamedTuple):
     detail: str = ""
 
 
+PASSED = Verdict(PASS)
+
+
 def judge(response: Response, expect: Condition | None, warn_if: Condition | None) -> Verdict:
     """A transport error fails whatever was expected; then `expect`, or the target's own success; then `warn_if`."""
     if response.error is not None:
         return _known(Verdict(FAIL, *response.error))
-    if isinstance(response.value, Result):  # a harnessed function has judged itself
-        return _known(Verdict(response.value.outcome, response.value.reason, response.value.detail))
+    value = response.value
+    if value is not None and isinstance(value, Result):  # a harnessed function has judged itself
+        return _known(Verdict(value.outcome, value.reason, value.detail))
     unmet = success(response) if expect is None else expect.unmet(response)
     if unmet is not None:
         return Verdict(FAIL, *unmet)
@@ -47,7 +51,7 @@ def judge(response: Response, expect: Condition | None, warn_if: Condition | Non
         return Verdict(FAIL, "exception", f"warn_if: {bad.text}")
     if response.warning:
         return Verdict(WARN, "condition", response.warning)
-    return Verdict(PASS)
+    return PASSED
 
 
 def _known(verdict: Verdict) -> Verdict:
@@ -61,8 +65,9 @@ def success(response: Response) -> Unmet | None:
     """The target's own success: a 2xx answer, a connection, None or a true value of a callable."""
     code = response.status_code
     if code is not None:
-        got = f"{code} {response.reason_phrase}".rstrip()
-        return None if 200 <= code <= 299 else Unmet("status", f"status_code: expected 2xx, got {got}")
+        if 200 <= code <= 299:
+            return None
+        return Unmet("status", f"status_code: expected 2xx, got {code} {response.reason_phrase}".rstrip())
     value = response.value
     return None if value is None or value else Unmet("condition", f"returned {quoted(value)}")
 

@@ -2,45 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
-from .message import MAX_HEAD, MAX_INTERIM, Chunks, Head, TargetError, end_of_head, head_of, is_http, not_http
+from ..model import Headers
+from .message import MAX_HEAD, MAX_INTERIM, Chunks, Head, TargetError, head_of, may_end
+from .network import Plan
 from .wire import Wire
+
+
+class Question(NamedTuple):
+    """What is asked, as it is sent, and what has to be known of it to understand the answer."""
+
+    data: bytes
+    key: tuple[object, ...]
+    """What connection it needs."""
+    plan: Plan
+    bare: bool = False
+    """No body follows, whatever the head says: the request is HEAD (RFC 9112, 6.3)."""
+    upgrades: bool = False
+    """It asks for another protocol, so 101 is an answer."""
+    twice: bool = True
+    """It may be asked twice (RFC 9110, 9.2.2)."""
 
 
 class Answer:
     """An answer whose head is whole, as urllib's processors take it. `read` gives the body, `close` ends it."""
 
-    def __init__(self, head: Head, wire: Wire, keep: Callable[[Wire], None] | None) -> None:
-        self.code = self.status = head.status
-        self.msg = self.reason = head.reason
-        self.headers = head.headers()
-        self._head, self._wire, self._keep = head, wire, keep
-        self._whole = head.length == 0
+    __slots__ = ("_question", "_whole", "_wire", "head", "headers", "status")
 
-    def info(self) -> object:
+    def __init__(self, head: Head, question: Question, wire: Wire) -> None:
+        self.status, self.head, self.headers = head.status, head, Headers(head.pairs)
+        self._question, self._wire, self._whole = question, wire, head.length == 0
+
+    def info(self) -> Headers:
         """The headers, as http.cookiejar asks for them."""
         return self.headers
 
     def read(self, limit: int) -> bytes:
         """The whole body. Raises TargetError, `too_large` for more than `limit` bytes."""
-        head, wire = self._head, self._wire
-        length = head.length
-        if length is not None and len(wire.rest) >= length <= limit:
-            body, wire.rest = wire.rest[:length], wire.rest[length:]
-        elif head.chunked:
-            body = _chunks(wire, limit)
-        else:
-            body = _plain(wire, length, limit)
+        head, wire = self.head, self._wire
+        length, rest = head.length, wire.rest
+        if length is not None and len(rest) == length <= limit:
+            wire.rest, self._whole = b"", True
+            return rest
+        body = _chunks(wire, limit) if head.chunked else _plain(wire, length, limit)
         self._whole = length is not None or head.chunked
         return body
 
     def close(self) -> None:
         """Keep the connection, if it may carry another request; else close it."""
-        if self._keep is not None and self._whole and self._head.persists and not self._wire.rest:
-            self._keep(self._wire)
+        question, wire = self._question, self._wire
+        if question.plan.reuse and self._whole and self.head.persists and not wire.rest:
+            question.plan.park(question.key, wire)
         else:
-            self._wire.close()
+            wire.close()
 
 
 def _plain(wire: Wire, length: int | None, limit: int) -> bytes:
@@ -83,28 +98,21 @@ def _too_large(limit: int) -> TargetError:
     return TargetError("too_large", f"body: more than {limit} bytes")
 
 
-def exchange(
-    wire: Wire, data: bytes, bare: bool = False, upgrades: bool = False, keep: Callable[[Wire], None] | None = None
-) -> Answer:
-    """Send a request; its answer, with the head read. A failure closes the connection. Raises TargetError.
-
-    bare      no body follows, whatever the head says: the request was HEAD
-    upgrades  the request asked for another protocol, so 101 is an answer
-    keep      what takes the connection when it may carry another request
-    """
+def exchange(wire: Wire, question: Question) -> Answer:
+    """Ask; the answer, with its head read. A failure closes the connection. Raises TargetError."""
     wire.trip.enter("first_byte", "headers")
     try:
-        refused = _send(wire, data)
+        refused = _send(wire, question.data)
         try:
-            head = receive_head(wire, upgrades)
+            head = receive_head(wire, question.upgrades)
         except TargetError as error:
             raise (refused or error) from None
     except BaseException:
         wire.close()
         raise
-    if bare or head.status in (101, 204, 304):  # RFC 9112, 6.3
+    if question.bare or head.status in (101, 204, 304):
         head = head._replace(length=0, chunked=False)
-    return Answer(head, wire, keep)
+    return Answer(head, question, wire)
 
 
 def _send(wire: Wire, data: bytes) -> TargetError | None:
@@ -121,28 +129,24 @@ def _send(wire: Wire, data: bytes) -> TargetError | None:
 def receive_head(wire: Wire, upgrades: bool = False) -> Head:
     """The head of the final answer; interim ones are skipped (RFC 9110, 15.2). Raises TargetError."""
     trip, left = wire.trip, MAX_HEAD
-    data = wire.rest or wire.more()
+    data = wire.more()
     trip.enter("transfer", "headers")
     for _ in range(MAX_INTERIM + 1):
-        end = end_of_head(data)
-        while not end:
-            if not is_http(data):
-                raise not_http(data)
-            if len(data) > left:
-                raise TargetError("protocol", f"headers: more than {MAX_HEAD} bytes")
+        head = head_of(data)
+        while head is None and len(data) <= left:
             part = wire.more()
             if not part:
                 how = "in the midst of them" if data else "without an answer"
                 raise TargetError("truncated", f"headers: closed {how}")
             known, data = len(data), data + part
-            end = end_of_head(data, known)
-        left -= end
-        if left < 0:
+            if may_end(data, known):
+                head = head_of(data)
+        if head is None or head.size > left:
             raise TargetError("protocol", f"headers: more than {MAX_HEAD} bytes")
-        head, data = head_of(data[:end]), data[end:]
-        if head.status == 101 and not upgrades:
-            raise TargetError("protocol", "headers: 101 Switching Protocols, and nobody asked for it")
-        if head.status >= 200 or head.status == 101:
+        data, left = data[head.size :], left - head.size
+        if head.status >= 200 or (head.status == 101 and upgrades):
             wire.rest, trip.word, trip.heads = data, "body", trip.received - len(data)
             return head
+        if head.status == 101:
+            raise TargetError("protocol", "headers: 101 Switching Protocols, and nobody asked for it")
     raise TargetError("protocol", f"headers: more than {MAX_INTERIM} interim answers")

@@ -19,6 +19,7 @@ from ..checks import LONGEST, Probe, shown_target
 from ..errors import ConfigError
 from ..model import Fault, Response
 from ..options import check_options, header_value, login, scheme_of
+from .exchange import Answer
 from .message import TargetError
 from .network import Network
 from .opener import OWN_HEADERS, Ask, Cookies, HttpPlan, basic, basic_of, opener_of, peer_of
@@ -56,7 +57,7 @@ class HttpProbe(Probe):
         self.host = peer.host
         self._opener = _opener(network, options.get("cookies"))
         if not self._functions and options.get("cookies") is not True:
-            self._ask.written = self._ask.to_bytes()
+            self._ask.question = self._ask.asked()
 
     def on(self, network: Network) -> HttpProbe:
         """The same on another network."""
@@ -64,12 +65,14 @@ class HttpProbe(Probe):
 
     def __call__(self, timeout: float) -> Response:
         """Ask once. What the target does wrong is the Response's `error`. Raises what the host's functions raise."""
-        trip = Trip(min(timeout, LONGEST))
+        trip = Trip(timeout if timeout < LONGEST else LONGEST)
         ask = self._ask.again(trip)
         for name, function in self._functions.items():
             ask.headers = {**ask.headers, name: function()}
         try:
-            response = self._answered(ask, trip)
+            answer = self._opener.open(ask, None, timeout)
+            body = self._body(answer)
+            response = Response(answer.status, body, answer.headers, reason_phrase=answer.head.reason)
         except TargetError as error:
             response = Response(error=Fault(error.kind, error.detail))
         response.phases, response.transport = trip.end(), trip.transport()
@@ -77,15 +80,14 @@ class HttpProbe(Probe):
             response.warning = self._plan.warning(trip)
         return response
 
-    def _answered(self, ask: Ask, trip: Trip) -> Response:
-        answer = self._opener.open(ask, timeout=trip.left())
+    def _body(self, answer: Answer) -> bytes:
         try:
             body = answer.read(self._max_body) if self._read_body else b""
         finally:
             answer.close()
         if self._decode and body:
             body = _unpacked(body, answer.headers.get("content-encoding", ""), self._max_body)
-        return Response(answer.status, body, answer.headers, reason_phrase=answer.reason)
+        return body
 
 
 def _headers(options: Mapping[str, Any], userinfo: str) -> tuple[dict[str, str], dict[str, Function]]:

@@ -7,15 +7,14 @@ need not pay.
 from __future__ import annotations
 
 import base64
-import functools
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from ..checks import is_host
 from ..errors import ConfigError
-from .exchange import Answer, exchange, receive_head
+from .exchange import Answer, Question, exchange, receive_head
 from .message import TargetError
 from .network import Network, Plan
 from .wire import Trip, Wire, connect
@@ -118,7 +117,7 @@ class Ask(urllib.request.Request):
     """The URLs that led here."""
     home = True
     """Whether this is still the origin that the user named: another one sees nothing of what the user set."""
-    written = b""
+    question: Question | None = None
     """The whole request as it is sent, where it is always the same."""
 
     def __init__(self, peer: Peer, plan: HttpPlan, data: bytes | None, headers: dict[str, str], method: str) -> None:
@@ -132,20 +131,22 @@ class Ask(urllib.request.Request):
         copy.__dict__.update(self.__dict__, unredirected_hdrs={}, trip=trip)
         return copy
 
-    def to_bytes(self) -> bytes:
+    def asked(self) -> Question:
         """The whole request."""
-        method, body = self.get_method(), self.data or b""
-        headers = {"Host": self.peer.authority, **self.unredirected_hdrs, **self.headers}
+        method, body, peer = self.get_method(), self.data or b"", self.peer
+        headers = {"Host": peer.authority, **self.unredirected_hdrs, **self.headers}
         headers.setdefault("Connection", "keep-alive" if self.plan.reuse else "close")
         if self.data is not None or method in ("POST", "PUT", "PATCH"):
             headers["Content-length"] = str(len(body))  # type: ignore[arg-type]
-        target = self.peer.selector
-        if self.proxy is not None and self.peer.scheme == "http":
-            target = self.peer.url
+        target = peer.selector
+        if self.proxy is not None and peer.scheme == "http":
+            target = peer.url
             if self.proxy.login:
                 headers.setdefault("Proxy-authorization", self.proxy.login)
         lines = [f"{method} {target} HTTP/1.1", *(f"{name.title()}: {value}" for name, value in headers.items())]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body  # type: ignore[operator]
+        data = "\r\n".join([*lines, "", ""]).encode("latin-1") + body  # type: ignore[operator]
+        key = peer.scheme, peer.authority, self.proxy, self.home
+        return Question(data, key, self.plan, method == "HEAD", "Upgrade" in headers, method in IDEMPOTENT)
 
     def next(self, status: int, location: str) -> Ask:
         """The request that a redirect asks for (RFC 9110, 15.4). Raises TargetError."""
@@ -184,44 +185,32 @@ class HttpPlan(Plan):
         self.max_redirects = options.get("max_redirects", MAX_REDIRECTS)
 
 
-class _How(NamedTuple):
-    """What `exchange` has to know of a request."""
-
-    bare: bool
-    upgrades: bool
-    keep: Callable[[Wire], None] | None = None
-
-
 class Transport(urllib.request.BaseHandler):
     """http: and https:, each request on a connection of its own, or on one that was kept."""
 
     def http_open(self, request: Ask) -> Answer:
         """Send it; the answer, its head read. Raises TargetError."""
-        plan, method = request.plan, request.get_method()
-        data = request.written or request.to_bytes()
-        how = _How(method == "HEAD", "Upgrade" in request.headers)
-        if plan.reuse:
-            key = (request.peer.scheme, request.peer.authority, request.proxy, request.home)
-            how = how._replace(keep=functools.partial(plan.park, key))
-            kept = plan.take(key, request.trip)
-            answer = None if kept is None else self._try(kept, data, how, method in IDEMPOTENT)
+        question = request.question or request.asked()
+        if request.plan.reuse:
+            kept = request.plan.take(question.key, request.trip)
+            answer = None if kept is None else self._try(kept, question)
             if answer is not None:
                 return answer
-        return exchange(self._dial(request), data, *how)
+        return exchange(self._dial(request), question)
 
     https_open = http_open
 
-    def _try(self, kept: Wire, data: bytes, how: _How, twice: bool) -> Answer | None:
-        """On a connection that was kept; None when it proves to be stale, and the request may be made `twice`."""
+    def _try(self, kept: Wire, question: Question) -> Answer | None:
+        """On a connection that was kept; None when it proves to be stale, and the request may be made twice."""
         trip = kept.trip
         received, trip.reused, trip.address = trip.received, True, kept.address
         try:
-            answer = exchange(kept, data, *how)
-            if answer.status != 408 or not twice:  # what servers say to who was silent for long (RFC 9110, 15.5.9)
+            answer = exchange(kept, question)
+            if answer.status != 408 or not question.twice:
                 return answer
-            answer.close()
+            answer.close()  # what servers say to who was silent for long (RFC 9110, 15.5.9)
         except TargetError as error:
-            if error.kind not in ("connect", "truncated") or trip.received > received or not twice:
+            if error.kind not in ("connect", "truncated") or trip.received > received or not question.twice:
                 raise
         trip.reused = False
         return None

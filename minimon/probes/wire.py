@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
+import sys
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
@@ -20,6 +22,32 @@ PIECE = 1 << 16
 
 Guard = Callable[[str, str], None]
 """Raises TargetError for a host, or an address of it, that must not be connected to."""
+
+
+NEAR = 0.02
+"""Seconds that a call may last longer than it should, to save the setting of a limit for each."""
+
+LATE = (socket.timeout, TimeoutError, BlockingIOError)
+"""What is raised when the limit is reached: two types before Python 3.10, and the kernel's own."""
+
+_TIMEVAL = struct.Struct("@ll")
+_KERNEL = sys.platform == "linux" and struct.calcsize("@l") == 8
+
+
+def limit(sock: socket.socket, seconds: float) -> None:
+    """Have each call of a socket end after so long, with one of LATE.
+
+    Where it can, the kernel does it (socket(7): SO_RCVTIMEO): Python's own way takes another system call before each,
+    and gives the interpreter lock away for it, which a busy host makes long. Sockets of gevent and TLS need Python's.
+    """
+    if not _KERNEL or type(sock).__module__ != "socket":
+        sock.settimeout(seconds)
+        return
+    if sock.gettimeout() is not None:  # the host has set a default
+        sock.settimeout(None)
+    span = _TIMEVAL.pack(*divmod(max(1000, int(seconds * 1e6)), 1_000_000))  # zero would mean for ever
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
 
 class Trip:
@@ -86,7 +114,7 @@ class Trip:
 class Wire:
     """A connected socket, in the hands of one trip after the other."""
 
-    __slots__ = ("_poll", "address", "pid", "rest", "sock", "trip")
+    __slots__ = ("_poll", "address", "limited", "pid", "rest", "sock", "trip")
 
     def __init__(self, sock: socket.socket, trip: Trip, address: str) -> None:
         self.sock, self.trip, self.address = sock, trip, address
@@ -94,11 +122,12 @@ class Wire:
         """What was received beyond what was asked for."""
         self.pid = 0
         self._poll: Any = None
+        self.limited = -1.0
 
     def send(self, data: bytes) -> None:
         """Send all of it. Raises TargetError."""
         try:
-            self.sock.settimeout(self.trip.left())
+            self._limit()
             self.sock.sendall(data)
         except OSError as error:
             raise self.fault(error) from None
@@ -106,12 +135,19 @@ class Wire:
     def more(self) -> bytes:
         """The next piece; b"" at the end of the connection. Raises TargetError."""
         try:
-            self.sock.settimeout(self.trip.left())
+            self._limit()
             data = self.sock.recv(PIECE)
         except OSError as error:
             return self.end(error)
         self.trip.received += len(data)
         return data
+
+    def _limit(self) -> None:
+        """Have the next call end with the trip; a limit that is as good as the right one is left alone."""
+        left = self.trip.left()
+        if not left <= self.limited <= left + NEAR:
+            self.limited = left
+            limit(self.sock, left)
 
     def end(self, error: OSError) -> bytes:
         """What an error of receiving means: b"" if it is an end of the connection like others, else it is raised."""
@@ -120,7 +156,7 @@ class Wire:
     def fault(self, error: OSError) -> TargetError:
         """What an error of the socket means."""
         trip = self.trip
-        if isinstance(error, (socket.timeout, TimeoutError)):  # two types before Python 3.10
+        if isinstance(error, LATE):
             return trip.late()
         text = error.strerror or str(error) or type(error).__name__
         if trip.word == "body":
@@ -129,8 +165,10 @@ class Wire:
 
     def park(self) -> None:
         """It rests until another trip takes it."""
+        if self.pid:
+            return
         self.pid = os.getpid()
-        if self._poll is None and hasattr(select, "poll"):
+        if hasattr(select, "poll"):
             self._poll = select.poll()
             self._poll.register(self.sock.fileno(), select.POLLIN)
 
@@ -187,12 +225,12 @@ def _connect(address: Address, port: int, trip: Trip, timeout: float) -> Wire:
     sock = None
     try:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
-        sock.settimeout(timeout)
+        limit(sock, timeout)
         sock.connect(address.at(port))
     except OSError as error:
         if sock is not None:
             sock.close()
-        if isinstance(error, (socket.timeout, TimeoutError)):
+        if isinstance(error, LATE):
             raise TargetError("timeout", f"connect: no answer from {where}") from None
         raise TargetError("connect", f"connect to {where}: {error.strerror or error}") from None
     return Wire(sock, trip, where)
