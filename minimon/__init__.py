@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .monitor import Monitor as Monitor
     from .probes import harnessed as harnessed
     from .probes import probe as probe
+    from .probes.http import HttpProbe as HttpProbe
     from .serve.handler import HealthCheckHandler as HealthCheckHandler
     from .serve.server import HealthCheckServer as HealthCheckServer
 
@@ -34,6 +35,7 @@ _HOMES = {
     "model": ("Change", "CheckState", "Fault", "Outcome", "Response", "Result", "Status"),
     "monitor": ("Monitor",),
     "probes": ("harnessed", "probe"),
+    "probes.http": ("HttpProbe",),
     "serve.handler": ("HealthCheckHandler",),
     "serve.server": ("HealthCheckServer",),
     "testing": (),

@@ -17,7 +17,7 @@ from minimon import Check, HealthCheckServer, Monitor, Resource
 
 NAMES = """
     __version__
-    Check Resource Probe probe harnessed
+    Check Resource Probe HttpProbe probe harnessed
     Monitor HealthCheckServer HealthCheckHandler
     Response Fault Result CheckState Change Status Outcome
     MinimonError ConfigError UnknownCheckError LifecycleError PortError
