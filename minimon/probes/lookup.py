@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..fork import watch
@@ -34,6 +35,15 @@ class Address(NamedTuple):
         return (self.sockaddr[0], port, *self.sockaddr[2:])
 
 
+def look_up(host: str, family: int) -> list[Address]:
+    """All addresses of a name, however long that takes. Raises OSError, UnicodeError."""
+    found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
+    addresses = [Address(each[0], each[4]) for each in found if each[0] in (socket.AF_INET, socket.AF_INET6)]
+    if not addresses:
+        raise OSError("it has no address")
+    return list(dict.fromkeys(addresses))
+
+
 class _Flight:
     """A look-up under way."""
 
@@ -47,9 +57,10 @@ class _Flight:
 
 
 class Resolver:
-    """Looks names up, and keeps what it found for a moment. Any thread."""
+    """Looks names up, and keeps what it found for a moment. Any thread. `look_up` does it."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_up: Callable[[str, int], list[Address]] = look_up) -> None:
+        self._look_up = look_up
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -109,7 +120,7 @@ class Resolver:
     def _fly(self, key: tuple[str, int], flight: _Flight) -> None:
         """The thread: one look-up."""
         try:
-            flight.found, flight.problem = _look_up(*key), ""
+            flight.found, flight.problem = self._look_up(*key), ""
         except (OSError, UnicodeError) as error:
             flight.problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
         except BaseException as error:
@@ -135,14 +146,6 @@ class Resolver:
 
 def _late(host: str, fact: str) -> TargetError:
     return TargetError("timeout", f"dns: look-up of {host} {fact}")
-
-
-def _look_up(host: str, family: int) -> list[Address]:
-    found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
-    addresses = [Address(each[0], each[4]) for each in found if each[0] in (socket.AF_INET, socket.AF_INET6)]
-    if not addresses:
-        raise OSError("it has no address")
-    return list(dict.fromkeys(addresses))
 
 
 def literal(host: str) -> Address | None:

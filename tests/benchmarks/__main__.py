@@ -29,6 +29,7 @@ ROWS = {
     "memory": "memory",
     "lag": "lag",
     "wakeups": "wakeups",
+    "fetch": "fetch",
     "polling": "polling",
     "record": "record",
     "import": "imports",
@@ -38,7 +39,7 @@ ROWS = {
     "blackhole": "blackhole",
 }
 """Each row's name, and its file. The longest is the last."""
-WITH_PEERS = ("polling", "record", "import")
+WITH_PEERS = ("fetch", "polling", "record", "import")
 LONGEST = 900.0
 """Seconds for a row; the longest one needs 600."""
 

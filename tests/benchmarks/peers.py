@@ -8,7 +8,7 @@ import sys
 
 from fresh import output
 
-PACKAGES = ("requests", "prometheus_client")
+PACKAGES = ("requests", "prometheus_client", "pycurl")
 
 
 class NoPeersError(Exception):

@@ -1,6 +1,6 @@
-"""What is polled: a port that answers every request at once, and one that accepts and never says a word.
+"""What is polled: a port that answers every request at once, one that accepts and never says a word, one with TLS.
 
-As a program it prints both ports as JSON and serves until its standard input ends.
+As a program it prints the ports as JSON and serves until its standard input ends. TLS needs a certificate.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import resource
 import selectors
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,16 +24,17 @@ CLOSED = KEPT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
 
 
 class Ports(NamedTuple):
-    """Where the two listen."""
+    """Where they listen."""
 
     steady: int
     hole: int
+    tls: int
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Ports]:
-    """Both ports, served by another process for the length of a `with` block."""
-    command = (sys.executable, str(HERE / "servers.py"))
+def running(*certificate: str) -> Iterator[Ports]:
+    """The ports, served by another process for the length of a `with` block."""
+    command = (sys.executable, str(HERE / "servers.py"), *certificate)
     with started(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
         yield Ports(*json.loads(process.stdout.readline()))
@@ -87,11 +89,31 @@ class Loop:
             sock.close()
 
 
+def listen_tls(certificate: str) -> int:
+    """Open a port that answers under TLS, on a thread for each connection; its number."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+
+    def serve(sock: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(sock, server_side=True) as wrapped:
+            while head := wrapped.recv(65536):
+                wrapped.sendall(CLOSED if b"connection: close" in head.lower() else KEPT)
+
+    def accept() -> None:
+        while True:
+            threading.Thread(target=serve, args=listening.accept()[:1], daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return int(listening.getsockname()[1])
+
+
 def main() -> None:
     """Serve until the one who started this has gone."""
     allow_many_files()
     loop = Loop()
-    print(json.dumps([loop.listen(True), loop.listen(False)]), flush=True)
+    tls = listen_tls(sys.argv[1]) if sys.argv[1:] else 0
+    print(json.dumps([loop.listen(True), loop.listen(False), tls]), flush=True)
     threading.Thread(target=loop.work, daemon=True).start()
     sys.stdin.read()
 
