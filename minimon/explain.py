@@ -45,8 +45,8 @@ def expected(check: Check) -> str:
         )
     if check.expect is not None:
         what = quoted(check.expect, 300)
-    elif isinstance(target, str):
-        what = "status_code 2xx" if scheme_of(target) in ("http", "https") else "a connection"
+    elif isinstance(target, str) or (isinstance(target, Probe) and target.shown):
+        what = "status_code 2xx" if scheme_of(check.shown) in ("http", "https") else "a connection"
     else:
         what = "an answer without an error" if isinstance(target, Probe) else "None or a true value"
     warns = "" if check.warn_if is None else f"; a warning if {quoted(check.warn_if, 300)}"

@@ -42,9 +42,9 @@ class Answer:
         """The whole body. Raises TargetError, `too_large` for more than `limit` bytes."""
         head, wire = self.head, self._wire
         length, rest = head.length, wire.rest
-        if length is not None and len(rest) == length <= limit:
-            wire.rest, self._whole = b"", True
-            return rest
+        if length is not None and length <= limit and length <= len(rest):
+            wire.rest, self._whole = rest[length:], True
+            return rest[:length]
         body = _chunks(wire, limit) if head.chunked else _plain(wire, length, limit)
         self._whole = length is not None or head.chunked
         return body
@@ -68,7 +68,7 @@ def _plain(wire: Wire, length: int | None, limit: int) -> bytes:
             break
         parts.append(part)
         size += len(part)
-    if size > limit:
+    if (size if length is None else min(size, length)) > limit:
         raise _too_large(limit)
     if length is not None and size < length:
         raise TargetError("truncated", f"body: closed {length - size} bytes short of Content-Length {length}")
@@ -83,15 +83,15 @@ def _chunks(wire: Wire, limit: int) -> bytes:
     chunks, data = Chunks(), wire.rest
     while True:
         chunks.feed(data)
-        if chunks.size > limit:
+        if len(chunks.body) > limit:
             raise _too_large(limit)
         if chunks.done:
             break
         data = wire.more()
         if not data:
-            raise TargetError("truncated", f"body: closed before the last chunk, after {chunks.size} bytes")
+            raise TargetError("truncated", f"body: closed before the last chunk, after {len(chunks.body)} bytes")
     wire.rest = chunks.rest
-    return b"".join(chunks.parts)
+    return bytes(chunks.body)
 
 
 def _too_large(limit: int) -> TargetError:
@@ -100,9 +100,10 @@ def _too_large(limit: int) -> TargetError:
 
 def exchange(wire: Wire, question: Question) -> Answer:
     """Ask; the answer, with its head read. A failure closes the connection. Raises TargetError."""
-    wire.trip.enter("first_byte", "headers")
+    wire.trip.enter("first_byte", "sending")
     try:
         refused = _send(wire, question.data)
+        wire.trip.word = "headers"
         try:
             head = receive_head(wire, question.upgrades)
         except TargetError as error:

@@ -55,8 +55,8 @@ class HttpProbe(Probe):
         except ValueError as error:
             raise ConfigError(str(error)) from None
         self.host = peer.host
-        self._opener = _opener(network, options.get("cookies"))
-        if not self._functions and options.get("cookies") is not True:
+        self._opener = _opener(network, self._plan.cookies)
+        if not self._functions and self._plan.cookies is None:
             self._ask.question = self._ask.asked()
 
     def on(self, network: Network) -> HttpProbe:
@@ -131,10 +131,10 @@ def _ask(peer: Any, plan: HttpPlan, headers: dict[str, str], options: Mapping[st
     return Ask(peer, plan, data, headers, options.get("method") or ("GET" if data is None else "POST"))
 
 
-def _opener(network: Network, cookies: Any) -> urllib.request.OpenerDirector:
+def _opener(network: Network, cookies: Cookies | None) -> urllib.request.OpenerDirector:
     """The opener that all share, but for a check that keeps cookies."""
-    if cookies is True:
-        return opener_of(Cookies())
+    if cookies is not None:
+        return opener_of(cookies)
     if network.opener is None:
         network.opener = opener_of()
     return network.opener  # type: ignore[no-any-return]

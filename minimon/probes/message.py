@@ -156,8 +156,7 @@ class Chunks:
     """Takes a body apart that comes in chunks (RFC 9112, 7.1): `feed` it all that comes until it is `done`."""
 
     def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
+        self.body = bytearray()
         self.done = False
         self.rest = b""
         """What has not been taken yet; once done, what came after the end."""
@@ -175,8 +174,7 @@ class Chunks:
                 part = data[at : at + self._left]
                 if not part:
                     break
-                self.parts.append(part)
-                self.size += len(part)
+                self.body += part
                 self._left -= len(part)
                 at += len(part)
                 continue

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from .lookup import Resolver
+from .lookup import Resolver, literal
 from .message import TargetError
 from .wire import Guard, Trip, Wire
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 HOURLY = 3600.0
 """Seconds until a certificate that was refused is looked at again."""
 FAMILIES = {None: 0, 4: socket.AF_INET, 6: socket.AF_INET6}
+LONGEST_KEPT = 300.0
+"""Seconds after which a connection is made anew: the name may lead elsewhere now, the certificate be another."""
 MOST_IDLE = 4
 """Connections that a check keeps at most: redirects may need several."""
 
@@ -32,7 +34,7 @@ class Network:
         self.resolver = Resolver()
         self.opener: Any = None
         """urllib's, which all requests share."""
-        self.plans: weakref.WeakSet[Plan] = weakref.WeakSet()  # those that keep connections
+        self.plans: weakref.WeakSet[Plan] = weakref.WeakSet()  # those that keep something from poll to poll
         self._contexts: dict[Trust, ssl.SSLContext] = {}
 
     def context(self, trust: Trust) -> ssl.SSLContext:
@@ -49,17 +51,15 @@ class Network:
 
     def stop(self, deadline: float) -> bool:
         """Close what rests. True when no look-up is under way any more by `deadline` (time.monotonic)."""
-        self._close_idle()
+        for plan in list(self.plans):
+            plan.close()
         return self.resolver.stop(deadline)
 
     def after_fork(self) -> None:
         """In the child: no connections, no look-ups."""
-        self._close_idle()
-        self.resolver.after_fork()
-
-    def _close_idle(self) -> None:
         for plan in list(self.plans):
-            plan.close()
+            plan.after_fork()
+        self.resolver.after_fork()
 
 
 class Plan:
@@ -79,7 +79,7 @@ class Plan:
         self._refused: dict[str, Any] | None = None
         self._look_from = 0.0
         self._trust: Trust | None = None
-        if self.reuse:
+        if self.reuse or options.get("cookies") is True:
             network.plans.add(self)
         if tls:
             self._prepare(options)
@@ -104,11 +104,14 @@ class Plan:
     def take(self, key: tuple[object, ...], trip: Trip) -> Wire | None:
         """A connection that was kept for this, if it is fit to be used."""
         wire = self._idle.pop(key, None)
-        if wire is not None and not wire.is_fit():
+        if wire is None:
+            return None
+        if not wire.is_fit(trip.begun - LONGEST_KEPT):
             wire.close()
             return None
-        if wire is not None:
-            wire.trip = trip
+        wire.trip = trip
+        if wire.verified is not None:
+            self._look_at(wire, wire.verified)
         return wire
 
     def park(self, key: tuple[object, ...], wire: Wire) -> None:
@@ -122,6 +125,10 @@ class Plan:
             before.close()
 
     def __del__(self) -> None:
+        self.close()
+
+    def after_fork(self) -> None:
+        """In the child: no connections."""
         self.close()
 
     def close(self) -> None:
@@ -152,8 +159,13 @@ class Plan:
             if trip.certificate is None:
                 raise
             raise TargetError("tls", f"{error.detail}; {tls.validity(trip.certificate)}") from None
-        trip.certificate = self._witness.facts(secured.sock, trust.verify)
+        self._look_at(secured, trust.verify)
         return secured
+
+    def _look_at(self, wire: Wire, verified: bool) -> None:
+        """Tell the trip whom it speaks to."""
+        wire.verified = verified
+        wire.trip.tls, wire.trip.certificate = wire.sock.version() or "", self._witness.facts(wire.sock, verified)  # type: ignore[attr-defined]
 
     def _looked_at(self, name: str, again: Callable[[], Wire]) -> dict[str, Any] | None:
         from . import tls
@@ -201,7 +213,9 @@ def guard_of(allowed: Any, denied: Any) -> Guard | None:
     good, bad = networks(allowed), networks(denied)
 
     def guard(host: str, address: str) -> None:
-        plain = ipaddress.ip_address(address.partition("%")[0]) if address else None
+        plain = None
+        if address or literal(host):
+            plain = ipaddress.ip_address((address or host).partition("%")[0])
         plain = getattr(plain, "ipv4_mapped", None) or plain
         if plain is not None and any(plain in network for network in bad):
             raise TargetError("connect", f"connect: {host} ({plain}) is in deny_networks")

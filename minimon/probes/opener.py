@@ -7,6 +7,7 @@ need not pay.
 from __future__ import annotations
 
 import base64
+import http.cookiejar
 import urllib.request
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -171,6 +172,23 @@ class Ask(urllib.request.Request):
         return following
 
 
+class Cookies(urllib.request.HTTPCookieProcessor):
+    """Keeps the cookies of one check, few and small."""
+
+    def http_response(self, request: Any, response: Any) -> Any:
+        """Take what the target sets."""
+        super().http_response(request, response)
+        if sum(len(cookie.name) + len(cookie.value or "") for cookie in self.cookiejar) > MOST_COOKIES:
+            self.cookiejar.clear()
+        return response
+
+    https_response = http_response
+
+    def after_fork(self) -> None:
+        """In the child: its lock may be held for ever."""
+        self.cookiejar = http.cookiejar.CookieJar()
+
+
 class HttpPlan(Plan):
     """How a request gets to its target, and what is done with a redirect."""
 
@@ -183,6 +201,13 @@ class HttpPlan(Plan):
         self.proxy: str | None = options.get("proxy")
         self.follow_redirects = options.get("follow_redirects", True)
         self.max_redirects = options.get("max_redirects", MAX_REDIRECTS)
+        self.cookies = Cookies() if options.get("cookies") is True else None
+
+    def after_fork(self) -> None:
+        """In the child: no connections, no cookies."""
+        super().after_fork()
+        if self.cookies is not None:
+            self.cookies.after_fork()
 
 
 class Transport(urllib.request.BaseHandler):
@@ -196,6 +221,7 @@ class Transport(urllib.request.BaseHandler):
             answer = None if kept is None else self._try(kept, question)
             if answer is not None:
                 return answer
+        request.trip.reused = False
         return exchange(self._dial(request), question)
 
     https_open = http_open
@@ -212,7 +238,6 @@ class Transport(urllib.request.BaseHandler):
         except TargetError as error:
             if error.kind not in ("connect", "truncated") or trip.received > received or not question.twice:
                 raise
-        trip.reused = False
         return None
 
     def _dial(self, ask: Ask) -> Wire:
@@ -265,20 +290,7 @@ class Redirects(urllib.request.BaseHandler):
         response.close()  # the body of a redirect is not read, however long it is
         following = request.next(response.status, location)
         request.trip.redirects += 1
-        return self.parent.open(following, timeout=request.trip.left())
-
-    https_response = http_response
-
-
-class Cookies(urllib.request.HTTPCookieProcessor):
-    """Keeps the cookies of one check, few and small."""
-
-    def http_response(self, request: Any, response: Any) -> Any:
-        """Take what the target sets."""
-        super().http_response(request, response)
-        if sum(len(cookie.name) + len(cookie.value or "") for cookie in self.cookiejar) > MOST_COOKIES:
-            self.cookiejar.clear()
-        return response
+        return self.parent.open(following, timeout=request.timeout)
 
     https_response = http_response
 

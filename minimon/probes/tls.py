@@ -110,11 +110,12 @@ def secure(wire: Wire, context: ssl.SSLContext, name: str) -> TlsWire:
     try:
         sock.settimeout(trip.left())
         sock.do_handshake()
-    except OSError as error:
+    except BaseException as error:
         secured.close()
+        if not isinstance(error, OSError):
+            raise
         fault = secured.fault(error)
         raise TargetError("tls", fault.detail) if fault.kind == "connect" else fault from None
-    trip.tls = sock.version() or ""
     return secured
 
 

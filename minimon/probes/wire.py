@@ -54,12 +54,12 @@ class Trip:
     """One poll on its way: until when it may take, and what it has seen so far."""
 
     __slots__ = (
-        *("_phase", "_since", "address", "begun", "certificate", "deadline", "heads", "phases"),
-        *("received", "redirects", "reused", "tls", "unclean", "word"),
+        *("_phase", "address", "begun", "certificate", "deadline", "heads", "phases"),
+        *("received", "redirects", "reused", "since", "tls", "unclean", "word"),
     )
 
     def __init__(self, timeout: float) -> None:
-        self.begun = self._since = now = monotonic()
+        self.begun = self.since = now = monotonic()
         self.deadline = now + timeout
         self._phase = self.word = ""
         self.phases: dict[str, float] = {}
@@ -72,8 +72,8 @@ class Trip:
         """The phase before is over; those of several requests are added up. `word` is for messages."""
         now = monotonic()
         if self._phase:
-            self.phases[self._phase] = self.phases.get(self._phase, 0.0) + now - self._since
-        self._phase, self.word, self._since = phase, word, now
+            self.phases[self._phase] = self.phases.get(self._phase, 0.0) + now - self.since
+        self._phase, self.word, self.since = phase, word, now
 
     def left(self) -> float:
         """Seconds. Raises TargetError when there are none."""
@@ -91,7 +91,7 @@ class Trip:
     def end(self) -> dict[str, float]:
         """No phase any more; the seconds of all."""
         self.enter("", "")
-        self.phases["total"] = self._since - self.begun
+        self.phases["total"] = self.since - self.begun
         return self.phases
 
     def transport(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Trip:
 class Wire:
     """A connected socket, in the hands of one trip after the other."""
 
-    __slots__ = ("_poll", "address", "limited", "pid", "rest", "sock", "trip")
+    __slots__ = ("_poll", "address", "limited", "made", "pid", "rest", "sock", "trip", "verified")
 
     def __init__(self, sock: socket.socket, trip: Trip, address: str) -> None:
         self.sock, self.trip, self.address = sock, trip, address
@@ -122,6 +122,9 @@ class Wire:
         """What was received beyond what was asked for."""
         self.pid = 0
         self._poll: Any = None
+        self.made = trip.since
+        self.verified: bool | None = None
+        """Whether the certificate of the other side was; None without TLS."""
         self.limited = -1.0
 
     def send(self, data: bytes) -> None:
@@ -172,12 +175,12 @@ class Wire:
             self._poll = select.poll()
             self._poll.register(self.sock.fileno(), select.POLLIN)
 
-    def is_fit(self) -> bool:
-        """Whether it may be used again: nothing came while it rested, and it is not the one of our parent.
+    def is_fit(self, since: float) -> bool:
+        """Whether it may be used again: made since then, nothing came while it rested, and it is not our parent's.
 
         What came would be taken for the answer to a request that has not been made; or it is the end.
         """
-        if self.pid != os.getpid():
+        if self.pid != os.getpid() or self.made < since:
             return False
         if self._poll is not None:
             return not self._poll.poll(0)
@@ -227,9 +230,11 @@ def _connect(address: Address, port: int, trip: Trip, timeout: float) -> Wire:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         limit(sock, timeout)
         sock.connect(address.at(port))
-    except OSError as error:
+    except BaseException as error:
         if sock is not None:
             sock.close()
+        if not isinstance(error, OSError):
+            raise
         if isinstance(error, LATE):
             raise TargetError("timeout", f"connect: no answer from {where}") from None
         raise TargetError("connect", f"connect to {where}: {error.strerror or error}") from None
