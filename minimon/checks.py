@@ -19,7 +19,7 @@ Interval = Union[float, Callable[[], float]]
 SCHEMES = {
     "http": "an HTTP endpoint",
     "https": "an HTTP endpoint over TLS, certificate verified",
-    "tcp": "a port that accepts a connection, and with `send` or an `expect` of its content answers: tcp://host:port",
+    "tcp": "a port that accepts a connection, and says what is expected: tcp://host:port",
     "tls": "the same over TLS, certificate verified: tls://host:port",
 }
 """The schemes of a target, each with its meaning."""
@@ -86,8 +86,8 @@ class Check:
     """One thing to poll. It cannot be changed; every error in it is a ConfigError at construction.
 
     name            what it is called everywhere; unique in its Monitor
-    target          an http://, https:// or tcp:// address, a callable of the host (returning None or a true
-                    value is a pass, a false value or an exception a fail), or a Probe
+    target          an http://, https://, tcp:// or tls:// address, a callable of the host (returning None or a
+                    true value is a pass, a false value or an exception a fail), or a Probe
     every           seconds between the starts of two runs, or a function that returns them
     timeout         seconds that one run may take, all in all
     expect          conditions that must hold; None is a 2xx answer, a connection, or the callable's true value

@@ -94,9 +94,10 @@ def _add_run(commands: Any) -> None:
 
 def _add_check(commands: Any) -> None:
     made = _command(commands, "check", _check, "poll addresses once; 1 if any failed")
-    made.add_argument("urls", metavar="URL", nargs="+", help="http://, https:// or tcp://host:port")
+    made.add_argument("urls", metavar="URL", nargs="+", help="http://, https://, tcp://host:port or tls://host:port")
     made.add_argument("--timeout", type=_seconds, default=5.0, metavar="S", help="seconds for each, all in all (5)")
     made.add_argument("--json", action="store_true", help="print a JSON object for each")
+    made.add_argument("-v", "--verbose", action="store_true", help="tell the phases, and the certificate, as well")
 
 
 def _add_rogue(commands: Any) -> None:
@@ -400,8 +401,9 @@ def _once(args: argparse.Namespace, built: Built, output: Output) -> int:
 
 def _check(args: argparse.Namespace, output: Output) -> int:
     from .checks import Check
+    from .conditions import short
     from .once import poll_once
-    from .table import columns, result_json, result_line
+    from .table import columns, how_it_came, result_json, result_line
 
     checks = []
     for number, url in enumerate(args.urls, 1):
@@ -414,6 +416,8 @@ def _check(args: argparse.Namespace, output: Output) -> int:
     for check, result in poll_once(checks):
         ok = ok and result.ok
         output.line(result_json(result, check.shown) if args.json else result_line(result, check.shown, width, output))
+        for line in how_it_came(result) if args.verbose and not args.json else ():
+            output.line(short(line, output.width))
     return FINE if ok else FAILED
 
 

@@ -356,6 +356,21 @@ def result_view(result: Result) -> View:
     return view.__dict__  # type: ignore[no-any-return]
 
 
+def transported(view: View, result: Result) -> View:
+    """The view of a result, with how it came, if a probe has told."""
+    if result.phases is None and result.transport is None:
+        return view
+    phases = {phase: round(seconds, 6) for phase, seconds in (result.phases or {}).items()}
+    return {**view, "phases": phases, "transport": dict(result.transport or {})}
+
+
+def validity(certificate: Mapping[str, Any]) -> str:
+    """How long a certificate is good, and who says so, for people; of a Result's `transport`."""
+    days = certificate["days"]
+    when = f"expired {-days:.1f} days ago" if days < 0 else f"expires in {days:.1f} days"
+    return f"it {when} ({certificate['not_after'][:10]}), issued by {certificate['issuer'] or 'nobody'}"
+
+
 def span(seconds: float) -> str:
     """Seconds in the largest unit that they fill, rounded down."""
     whole = int(max(0.0, seconds))

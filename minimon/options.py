@@ -259,7 +259,8 @@ def check_options(where: str, scheme: str, options: Mapping[str, Any], besides: 
             raise ConfigError(f"{where}: unknown option {key!r}; {did_you_mean(key, [*besides, *OPTIONS])}")
         if key not in TAKEN.get(scheme, ()):
             fitting = [f"{name}://" for name, taken in TAKEN.items() if key in taken]
-            raise ConfigError(f"{where}: {key} is for {' and '.join(fitting)} targets only")
+            takers = " and ".join([", ".join(fitting[:-1]), fitting[-1]])
+            raise ConfigError(f"{where}: {key} is for {takers} targets only")
         OPTIONS[key](f"{where}: {key}", value)
     for one, other in (("json", "body"), ("auth", "bearer"), ("proxy", "deny_networks")):
         if options.get(one) is not None and options.get(other) is not None:

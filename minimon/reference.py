@@ -15,6 +15,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .options import OPTIONS, TAKEN
+
 WIDEST = 100
 """Columns that a line of the reference has at most: longer ones are hard to read."""
 
@@ -39,7 +41,7 @@ DOCUMENT = {
     "checks.NAME.streak": "the latest outcome, and how many times in a row it was seen",
     "checks.NAME.counts": "runs by outcome: pass, warn, fail, unknown",
     "checks.NAME.reasons": "runs that did not pass, by reason: see `help errors`",
-    "checks.NAME.last": "the latest run: outcome, reason, detail, at, elapsed_s, status_code; null before the first",
+    "checks.NAME.last": "the latest run: outcome, reason, detail, at, elapsed_s, status_code, how it came; null before any",
     "checks.NAME.recent": "the latest runs, oldest first; failures are kept longer than passes",
     "checks.NAME.uptime": "by window (1h, 24h, 7d, 30d, 90d): see below",
     "checks.NAME.mttr_s": "mean time to recovery: down_s of 90 days by incidents, one under way too; null without any",
@@ -67,6 +69,19 @@ LATENCY = {
     "failures": "the same of the runs that failed; null of none",
 }
 """What is told of a window of latency."""
+
+TRANSPORT = {
+    "phases": "seconds by phase, of those that were entered: dns, connect, proxy, tls, first_byte, transfer; and total",
+    "address": "that was connected to",
+    "redirects": "that were followed",
+    "bytes": "received, heads included",
+    "reused": "whether the connection was there already: reuse=True",
+    "tls": "the version of TLS",
+    "certificate": "subject, issuer, names, not_before, not_after, days (left), fingerprint (SHA-256), verified;"
+    " chain_days, of the first of its chain to expire, from Python 3.13 on",
+    "unclean": "true when TLS ended without a farewell, and only the end of the connection ended the body",
+}
+"""What is told of the way of an answer."""
 
 EXPLAINED = {
     "expected": "what has to hold, and how soon",
@@ -134,7 +149,7 @@ MONITOR = (
 )
 """The methods of a Monitor that a host calls."""
 
-BESIDES = ("probe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe", "play")
+BESIDES = ("probe", "HttpProbe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe", "play")
 """What a host may use beside the two objects."""
 
 
@@ -349,18 +364,28 @@ def _conditions(page: Page) -> None:
 
 
 def _http(page: Page) -> None:
-    from .options import OPTIONS
     from .serve.routing import CODES, ROUTES
 
     page.title("Asking")
     page.prose(page.texts.of("probes.http"), "  ")
     page.title("  Options of a check for its request:")
-    page.rows(page.texts.table(OPTIONS), "    ")
+    rows = page.texts.table(OPTIONS)
+    page.rows(((key, f"{text} {_takers(key)}".rstrip()) for key, text in rows), "    ")
+    page.title("  How it came: a Result's `phases` and `transport`, in /status under `last`:")
+    page.rows(TRANSPORT.items(), "    ")
+    page.title("Connecting only")
+    page.prose(page.texts.of("probes.tcp"), "  ")
     page.title("Answering")
     page.prose(page.texts.of("serve.server", "HealthCheckServer"), "  ")
     page.rows(ROUTES.items(), "    ")
     page.title("  Status codes of /health:")
     page.rows(((word, str(code)) for word, code in CODES.items()), "    ")
+
+
+def _takers(option: str) -> str:
+    """The schemes of targets that take an option, where they are not those of HTTP alone."""
+    takers = [f"{scheme}://" for scheme in ("tcp", "tls") if option in TAKEN[scheme]]
+    return "" if not takers else f"({'also ' * (option in TAKEN['http'])}{', '.join(takers)})"
 
 
 def _metrics(page: Page) -> None:

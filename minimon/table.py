@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from .conditions import short
-from .model import Change, Result, result_view, span, stamp
+from .model import Change, Result, result_view, span, stamp, transported, validity
 from .serve.exposition import to_json
 
 Snapshot = Mapping[str, Any]
@@ -151,9 +151,23 @@ def result_line(result: Result, name: str, width: int, output: Output) -> str:
     return f"{told}  {fit(detail, room).rstrip()}" if detail and room > 0 else told
 
 
+def how_it_came(result: Result) -> Iterator[str]:
+    """The way of one result in lines: seconds by phase, and the certificate."""
+    transport = result.transport or {}
+    if transport.get("address"):
+        times = "  ".join(f"{phase} {seconds * 1000:.1f}" for phase, seconds in (result.phases or {}).items())
+        hops = f", {transport['redirects']} redirects" if transport["redirects"] else ""
+        yield f"        ms: {times}  ({transport['address']}, {transport['bytes']} bytes{hops})"
+    facts = transport.get("certificate")
+    if facts:
+        trusted = "verified" if facts["verified"] else "not verified"
+        who = ", ".join(facts["names"][:3]) or facts["subject"]
+        yield f"        {transport.get('tls', 'TLS')}: {who}, {trusted}; {validity(facts)}"
+
+
 def result_json(result: Result, name: str) -> str:
     """One result for machines, as `/status` has it."""
-    seen = {"check": name, **result_view(result)}
+    seen = {"check": name, **transported(result_view(result), result)}
     return to_json(seen).decode("ascii")
 
 

@@ -9,7 +9,7 @@ from .checks import Check
 from .evaluate import Standing
 from .history import RECENT, History
 from .latency import Window
-from .model import CheckState, Result, View, result_view, stamp
+from .model import CheckState, Result, View, result_view, stamp, transported
 from .uptime import Span
 
 
@@ -77,11 +77,7 @@ def check_view(seen: Glimpse, ahead: float) -> View:
 
 def _last(last: Result, recent: list[View]) -> View:
     """The latest run, with how it came; the runs before it do not keep that."""
-    view = result_view(last) if last.detail and last.ok else recent[-1]
-    if last.phases is None and last.transport is None:
-        return view
-    phases = {phase: round(seconds, 6) for phase, seconds in (last.phases or {}).items()}
-    return {**view, "phases": phases, "transport": dict(last.transport or {})}
+    return transported(result_view(last) if last.detail and last.ok else recent[-1], last)
 
 
 _boundary = functools.lru_cache(100)(stamp)

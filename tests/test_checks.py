@@ -206,10 +206,17 @@ def test_an_unknown_option_is_refused(option: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("target", [fine, "tcp://h:1"])
-@pytest.mark.parametrize("option", ["method", "headers", "verify"])
-def test_a_request_option_needs_a_request(target: Any, option: str) -> None:
-    """What only an HTTP request has is refused elsewhere."""
-    expected = f"check 'queue': {option} is for http:// and https:// targets only"
+@pytest.mark.parametrize(
+    ("option", "takers"),
+    [
+        ("method", "http:// and https://"),
+        ("headers", "http:// and https://"),
+        ("verify", "http://, https:// and tls://"),
+    ],
+)
+def test_a_request_option_needs_a_request(target: Any, option: str, takers: str) -> None:
+    """What only some targets have is refused elsewhere, and the message says which."""
+    expected = f"check 'queue': {option} is for {takers} targets only"
     assert expected == refusal(Check, "queue", target, **{option: None})
 
 
@@ -683,7 +690,7 @@ def test_a_spec_is_observed_like_its_check() -> None:
         told = observe_spec(pickle.loads(pickle.dumps({**check.spec(), "attempt": 7})))
         direct = observe(prepare(check.spec()), SystemClock()).plain()
         sent = [request.headers["X-Sent"] for request in server.requests]
-    changing = {"when": 0, "elapsed": 0, "started": 0}
+    changing = {"when": 0, "elapsed": 0, "started": 0, "phases": 0}
     assert ({**direct, **changing, "attempt": 7}, ["yes", "yes"]) == ({**told, **changing}, sent)
 
 

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..model import validity
 from .lookup import Resolver, literal
 from .message import TargetError
 from .wire import Guard, Trip, Wire
@@ -158,7 +159,7 @@ class Plan:
             trip.certificate = self._looked_at(name, again)
             if trip.certificate is None:
                 raise
-            raise TargetError("tls", f"{error.detail}; {tls.validity(trip.certificate)}") from None
+            raise TargetError("tls", f"{error.detail}; {validity(trip.certificate)}") from None
         self._look_at(secured, trust.verify)
         return secured
 

@@ -1,4 +1,8 @@
-"""tcp://host:port and tls://host:port as targets: up when a connection is accepted, and what is expected is said."""
+"""tcp://host:port and tls://host:port as targets: up when a connection is accepted, and what is expected is said.
+
+Other protocols are for callables of the host. What the port says is read when there is something to `send`, or an
+`expect` that looks at the text: Check("redis", "tcp://localhost:6379", send="PING\\r\\n", expect="+PONG").
+"""
 
 from __future__ import annotations
 

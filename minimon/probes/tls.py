@@ -164,10 +164,3 @@ def _described(chain: tuple[bytes, ...]) -> tuple[dict[str, Any], float, float] 
         "fingerprint": hashlib.sha256(chain[0]).hexdigest(),
     }
     return facts, leaf.not_after, min([leaf.not_after, *(other.not_after for other in others)])
-
-
-def validity(facts: dict[str, Any]) -> str:
-    """The dates of a certificate, for the end of a message."""
-    days = facts["days"]
-    when = f"expired {-days:.1f} days ago" if days < 0 else f"expires in {days:.1f} days"
-    return f"it {when} ({facts['not_after'][:10]}), issued by {facts['issuer'] or 'nobody'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -125,11 +126,31 @@ def _garbage(talk: Connection) -> None:
     talk.last(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")
 
 
+def _raw(
+    talk: Connection,
+    *,
+    content: bytes = b"",
+    piece: bytes = b"",
+    times: int = 0,
+    interval: float = 0.0,
+    end: str = "close",
+) -> None:
+    """Sends content, then a piece so many times (-1: for ever) at an interval; the end is close, reset or hold."""
+    talk.last(content)
+    for _ in itertools.count() if times < 0 and piece else range(times):
+        talk.sleep(interval)
+        talk.send(piece)
+    if end == "hold":
+        talk.drop_rest()
+    elif end == "reset":
+        talk.reset()
+
+
 Behaviour = Callable[..., None]
 
 _ALL: tuple[Any, ...] = (
     *(_taht, _ok, _delay, _flaky, _json, _drip_head, _drip_body, _huge_body, _cut_head, _cut_body),
-    *(_reset, _reset_body, _redirect, _redirect_loop, _silent, _empty, _garbage),
+    *(_reset, _reset_body, _redirect, _redirect_loop, _silent, _empty, _garbage, _raw),
 )
 
 BEHAVIOURS: Mapping[str, Behaviour] = MappingProxyType({each.__name__[1:]: each for each in _ALL})
@@ -178,6 +199,16 @@ def _size(value: Any) -> int:
     return int(_within(0, 1 << 40, operator.index(value)))
 
 
+def _times(value: Any) -> int:
+    return int(_within(-1, 1 << 40, operator.index(value)))
+
+
+def _end(value: Any) -> str:
+    if value not in ("close", "reset", "hold"):
+        raise ValueError
+    return str(value)
+
+
 def _status(value: Any) -> int:
     return int(_within(100, 999, operator.index(value)))
 
@@ -213,7 +244,9 @@ _READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         **dict.fromkeys(("max_delay", "seconds", "interval"), _seconds),
         "status": _status,
         "codes": _codes,
-        "body": _body,
+        **dict.fromkeys(("body", "content", "piece"), _body),
+        "times": _times,
+        "end": _end,
         "headers": _headers,
         "size": _size,
         "location": _line,
