@@ -41,7 +41,7 @@ DOCUMENT = {
     "checks.NAME.streak": "the latest outcome, and how many times in a row it was seen",
     "checks.NAME.counts": "runs by outcome: pass, warn, fail, unknown",
     "checks.NAME.reasons": "runs that did not pass, by reason: see `help errors`",
-    "checks.NAME.last": "the latest run: outcome, reason, detail, at, elapsed_s, status_code, how it came; null before any",
+    "checks.NAME.last": "the latest run: outcome, reason, detail, at, elapsed_s, status_code, phases, transport",
     "checks.NAME.recent": "the latest runs, oldest first; failures are kept longer than passes",
     "checks.NAME.uptime": "by window (1h, 24h, 7d, 30d, 90d): see below",
     "checks.NAME.mttr_s": "mean time to recovery: down_s of 90 days by incidents, one under way too; null without any",
@@ -149,7 +149,7 @@ MONITOR = (
 )
 """The methods of a Monitor that a host calls."""
 
-BESIDES = ("probe", "HttpProbe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe", "play")
+BESIDES = ("probe", "harnessed", "HttpProbe", "RogueServer", "FakeClock", "ScriptedProbe", "play")
 """What a host may use beside the two objects."""
 
 
@@ -423,6 +423,7 @@ def _cli(page: Page) -> None:
 
 def _hosts(page: Page) -> None:
     from . import probes, testing
+    from .probes import http
 
     page.prose("In a script, or a server of your own:")
     page.code(EMBEDDED)
@@ -455,7 +456,7 @@ def _hosts(page: Page) -> None:
         " logging."
     )
     page.title("Besides")
-    for path, module in (("minimon", probes), ("minimon.testing", testing)):
+    for path, module in (("minimon", probes), ("minimon", http), ("minimon.testing", testing)):
         named = [getattr(module, name) for name in BESIDES if hasattr(module, name)]
         page.rows((f"{path}.{thing.__name__}", _first(page.texts.at_home(thing))) for thing in named)
 

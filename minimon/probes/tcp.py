@@ -63,7 +63,7 @@ class PortProbe(Probe):
         wire = connect(self.host, self._port, trip, plan.resolver, family=plan.family, guard=plan.guard)
         if wire.sock.getsockname() == wire.sock.getpeername():  # the system gave us the very port that we called
             wire.close()
-            raise TargetError("connect", f"connect to {wire.address}: nobody but ourselves there")
+            raise TargetError("connect", f"connect: {wire.address}: nobody but ourselves there")
         return wire
 
     def _talk(self, wire: Wire) -> bytes:

@@ -237,5 +237,5 @@ def _connect(address: Address, port: int, trip: Trip, timeout: float) -> Wire:
             raise
         if isinstance(error, LATE):
             raise TargetError("timeout", f"connect: no answer from {where}") from None
-        raise TargetError("connect", f"connect to {where}: {error.strerror or error}") from None
+        raise TargetError("connect", f"connect: {where}: {error.strerror or error}") from None
     return Wire(sock, trip, where)
