@@ -18,7 +18,7 @@ from .books import GRACE
 from .checks import Check
 from .clock import Clock
 from .errors import ConfigError
-from .probes import Network, Prepared, observe, prepare
+from .probes import Prepared, Shared, observe, prepare
 
 PATIENCE = 2.0
 """Seconds that all canaries have together."""
@@ -69,10 +69,10 @@ class Canary:
     `tell(kind, detail)` is called when the network is lost and found. Raises ConfigError for what cannot be polled.
     """
 
-    def __init__(self, targets: Any, clock: Clock, network: Network, tell: Callable[[str, str], None]) -> None:
+    def __init__(self, targets: Any, clock: Clock, shared: Shared, tell: Callable[[str, str], None]) -> None:
         self._clock, self._tell = clock, tell
         listed = [targets] if isinstance(targets, str) or not isinstance(targets, Iterable) else list(targets)
-        self._probes = [_prepared(target, network, PATIENCE / len(listed)) for target in listed]
+        self._probes = [_prepared(target, shared, PATIENCE / len(listed)) for target in listed]
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -178,9 +178,9 @@ class Canary:
         return now
 
 
-def _prepared(target: Any, network: Network, timeout: float) -> Prepared:
+def _prepared(target: Any, shared: Shared, timeout: float) -> Prepared:
     try:
         check = Check("canary", target, timeout=timeout)
     except ConfigError as error:
         raise ConfigError(str(error).replace("check 'canary'", "monitor: canary", 1)) from None
-    return prepare(check.spec(), network)._replace(name=check.shown)
+    return prepare(check.spec(), shared)._replace(name=check.shown)

@@ -11,7 +11,6 @@ from urllib.parse import SplitResult, urlsplit
 from .conditions import Spec, compile, needs_body, short
 from .errors import ConfigError, did_you_mean
 from .model import Response
-from .options import TAKEN, check_options, scheme_of
 
 Interval = Union[float, Callable[[], float]]
 """Seconds, or a function that is asked for them before every round."""
@@ -146,8 +145,7 @@ class Check:
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Check:
         """This check, with `defaults` in place of what was not given. Options go to targets that take them."""
-        taken = TAKEN.get(scheme_of(self.target), ())
-        fitting = {key: value for key, value in defaults.items() if key in VALUES or key in taken}
+        fitting = {key: value for key, value in defaults.items() if key in VALUES or _takes(self.target, key)}
         if not fitting:
             return self
         new = type(self).__new__(type(self))
@@ -246,19 +244,36 @@ def _settled(name: str, target: Any, given: Mapping[str, Any]) -> dict[str, Any]
     where = f"check {name!r}"
     shown = shown_target(where, target)
     options = {key: _frozen(value) for key, value in given.items() if key not in VALUES}
-    scheme = scheme_of(target)
-    check_options(where, scheme, options, VALUES)
-    if scheme in ("tcp", "tls"):
+    if scheme_of(target) in ("tcp", "tls"):
         given = {**given, "expect": _said(where, given.get("expect"))}
     settled = {key: VALUES[key](f"{where}: {key}", given.get(key, DEFAULTS[key])) for key in VALUES}
-    unread = next((key for key in ("expect", "warn_if") if needs_body(settled[key])), None)
-    if unread and options.get("read_body") is False:
-        raise ConfigError(f"{where}: {unread} looks at the body, which read_body=False leaves")
+    if options:
+        _check_options(where, target, options, settled)
     if settled["critical"] is None:
         settled["critical"] = callable(target) and not isinstance(target, Probe)
     if settled["initial_delay"] == "interval" and not callable(settled["every"]):
         settled["initial_delay"] = settled["every"]
     return {**settled, "options": MappingProxyType(options) if options else _NOTHING, "shown": shown}
+
+
+def _check_options(where: str, target: Any, options: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
+    from .options import check_options  # most checks have none
+
+    check_options(where, scheme_of(target), options, VALUES)
+    unread = next((key for key in ("expect", "warn_if") if needs_body(settled[key])), None)
+    if unread and options.get("read_body") is False:
+        raise ConfigError(f"{where}: {unread} looks at the body, which read_body=False leaves")
+
+
+def scheme_of(target: Any) -> str:
+    """The scheme of an address; "" for anything else."""
+    return target.partition(":")[0].lower() if isinstance(target, str) else ""
+
+
+def _takes(target: Any, option: str) -> bool:
+    from .options import TAKEN
+
+    return option in TAKEN.get(scheme_of(target), ())
 
 
 def _said(where: str, expect: Any) -> Any:

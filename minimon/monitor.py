@@ -20,10 +20,9 @@ from .errors import ConfigError, LifecycleError, UnknownCheckError, did_you_mean
 from .explain import explained
 from .log import logger
 from .model import Change, CheckState, Outcome, Result, View, stamp
-from .options import OPTIONS, TAKEN, check_options
 from .poller import Poller, Work
 from .pool import deadline_in
-from .probes import Network, prepare
+from .probes import Shared, prepare
 from .registry import Registry
 from .scheduler import Scheduler
 from .timetable import first_due
@@ -135,10 +134,10 @@ class Monitor:
             raise ConfigError(f"monitor: name must be a printable text, got {name!r:.60}")
         self.name = name
         self._bounds = _bounds(min_workers, max_workers)
-        self._defaults = _defaults(defaults or {})
+        self._defaults = _defaults(defaults) if defaults else {}
         self._clock: Clock = clock or SystemClock()
         self._hooks = _callables(on_change=on_change, on_start=on_start, on_stop=on_stop)
-        self._network = Network()
+        self._shared = Shared()
         self._registry = Registry(self._clock)
         self._own = Check(OWN, itself, every=EVERY, fall=1, rise=1, critical=False)
         self._registry.add(self._own, NEVER)
@@ -164,7 +163,7 @@ class Monitor:
             return None
         from .canary import Canary
 
-        return Canary(targets, self._clock, self._network, lambda kind, detail: self._registry.tell("", kind, detail))
+        return Canary(targets, self._clock, self._shared, lambda kind, detail: self._registry.tell("", kind, detail))
 
     def _make_store(self, path: Any) -> Store | None:
         if path is None:
@@ -231,7 +230,7 @@ class Monitor:
             self._registry.tell("", "stop")
             _log.info("monitor %s stopped", self.name)
             self._call_hook("on_stop")
-        return self._network.stop(deadline) and len(ended) == len(lives)
+        return self._shared.stop(deadline) and len(ended) == len(lives)
 
     def _remember(self) -> None:
         """Before the first start: what the state file says. Later what we know is newer."""
@@ -280,7 +279,7 @@ class Monitor:
             raise ConfigError(f"monitor {self.name!r}: expected a Check, got {check!r:.60}; write Check(name, target)")
         self._mind_fork()
         check = check.with_defaults(self._defaults)
-        work = Work(check, prepare(check.spec(), self._network))
+        work = Work(check, prepare(check.spec(), self._shared))
         with self._lock:
             self._registry.add(check, NEVER)
             if self._store is not None and self._remembers:
@@ -456,7 +455,7 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
-        for part in (self._network, self._canary, self._store):
+        for part in (self._shared, self._canary, self._store):
             if part is not None:
                 part.after_fork()
         self._entries_lock = threading.RLock()
@@ -518,6 +517,8 @@ def _callables(**hooks: Any) -> dict[str, Callable[..., object]]:
 
 
 def _defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    from .options import OPTIONS, TAKEN, check_options
+
     for key, value in defaults.items():
         if key in VALUES:
             VALUES[key](f"monitor: defaults: {key}", value)

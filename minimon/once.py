@@ -11,7 +11,7 @@ from .clock import Clock, SystemClock
 from .model import Outcome, Result
 from .poller import stuck_result
 from .pool import Pool, deadline_in
-from .probes import Network, observe, prepare
+from .probes import Shared, observe, prepare
 
 MOST = 32
 """Checks that are polled at the same time."""
@@ -22,9 +22,9 @@ LOOK = 0.05
 class _Poll:
     """One poll of one check, as a job for a pool."""
 
-    def __init__(self, check: Check, network: Network, clock: Clock) -> None:
+    def __init__(self, check: Check, shared: Shared, clock: Clock) -> None:
         self.check, self.done = check, threading.Event()
-        self._clock, self._prepared = clock, prepare(check.spec(), network)
+        self._clock, self._prepared = clock, prepare(check.spec(), shared)
         self._result: Result | None = None
         self._began: float | None = None
 
@@ -55,8 +55,8 @@ def poll_once(checks: Sequence[Check], clock: Clock | None = None) -> Iterator[t
     A poll that hangs is left behind when its timeout is over, and another worker takes its place.
     """
     clock = clock or SystemClock()
-    pool, network = Pool("minimon-once", 0, MOST, eager=True), Network()
-    polls = [_Poll(check, network, clock) for check in checks]
+    pool, shared = Pool("minimon-once", 0, MOST, eager=True), Shared()
+    polls = [_Poll(check, shared, clock) for check in checks]
     for poll in polls:
         pool.submit(poll)
     turns = 1 + len(polls) // MOST
@@ -72,4 +72,4 @@ def poll_once(checks: Sequence[Check], clock: Clock | None = None) -> Iterator[t
     finally:
         deadline = deadline_in(0.1)
         pool.stop(deadline)
-        network.stop(deadline)
+        shared.stop(deadline)

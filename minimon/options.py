@@ -247,11 +247,6 @@ TAKEN = {
 """The options that a target takes, by its scheme."""
 
 
-def scheme_of(target: Any) -> str:
-    """The scheme of an address; "" for anything else."""
-    return target.partition(":")[0].lower() if isinstance(target, str) else ""
-
-
 def check_options(where: str, scheme: str, options: Mapping[str, Any], besides: Iterable[str] = ()) -> None:
     """Refuse options that are unknown or wrong, that the scheme does not take, or that contradict each other."""
     for key, value in options.items():

@@ -15,7 +15,7 @@ from minimon import Change, Check, ConfigError, Fault, Monitor, Probe, Response
 from minimon.books import GRACE
 from minimon.canary import FRESH, PATIENCE, Canary, Loss
 from minimon.poller import Poller, Work
-from minimon.probes import Network, prepare
+from minimon.probes import Shared, prepare
 from minimon.registry import Registry
 from minimon.scheduler import Entry, Run, Scheduler
 from minimon.testing import FakeClock, RogueServer, ScriptedProbe
@@ -52,7 +52,7 @@ class Cage:
     def __init__(self, *birds: Any) -> None:
         self.clock = FakeClock(START)
         self.told: list[str] = []
-        self.canary = Canary(list(birds), self.clock, Network(), lambda kind, detail: self.told.append(kind))
+        self.canary = Canary(list(birds), self.clock, Shared(), lambda kind, detail: self.told.append(kind))
 
     def judge(
         self, host: Any, ago: float = 0.0, interval: float = EVERY, turned: bool = True, failed: bool = True
@@ -285,7 +285,7 @@ class World:
         self.clock = FakeClock(START, wall=WALL)
         self.registry, self.told = Registry(self.clock), Told()
         self.bird = Bird()
-        self.canary = Canary(self.bird, self.clock, Network(), lambda kind, text: self.registry.tell("", kind, text))
+        self.canary = Canary(self.bird, self.clock, Shared(), lambda kind, text: self.registry.tell("", kind, text))
         self.poller = Poller(self.clock, self.registry, self.told, canary=self.canary)  # type: ignore[arg-type]
         self.scheduler = Scheduler(self.clock, self.poller)
         self.down: set[str] = set()

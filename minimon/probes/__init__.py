@@ -9,20 +9,21 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..checks import Check, Probe, shown_target
+from ..checks import Check, Probe, scheme_of, shown_target
 from ..clock import Clock, SystemClock
 from ..conditions import Condition, compile, quoted, short
 from ..errors import ConfigError
 from ..evaluate import Verdict, judge
 from ..model import Outcome, Response, Result
-from ..options import scheme_of
 from .call import CallProbe
-from .network import Network
 
-__all__ = ["Network", "Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare", "probe"]
+__all__ = ["Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare", "probe"]
 
+
+if TYPE_CHECKING:
+    from .network import Network
 
 _make = tuple.__new__  # a NamedTuple from its fields at a third of the cost of calling its class
 
@@ -41,16 +42,40 @@ class Prepared(NamedTuple):
     timeout: float
 
 
-def prepare(spec: Mapping[str, Any], network: Network | None = None) -> Prepared:
+class Shared:
+    """What the checks of a Monitor share: look-ups and TLS contexts, made when the first address is prepared."""
+
+    def __init__(self) -> None:
+        self._network: Network | None = None
+
+    def network(self) -> Network:
+        """The one for all. Any thread; two at once may make one too many."""
+        if self._network is None:
+            from .network import Network
+
+            self._network = Network()
+        return self._network
+
+    def stop(self, deadline: float) -> bool:
+        """Close what rests. True when no look-up is under way any more by `deadline` (time.monotonic)."""
+        return self._network is None or self._network.stop(deadline)
+
+    def after_fork(self) -> None:
+        """In the child: no connections, no look-ups."""
+        if self._network is not None:
+            self._network.after_fork()
+
+
+def prepare(spec: Mapping[str, Any], shared: Shared | None = None) -> Prepared:
     """Make a spec ready: `name`, `target`, `timeout`, `expect`, `warn_if`, `options`, as `Check.spec()` gives it.
 
-    TLS contexts, which are costly, and look-ups are shared through `network`. Raises ConfigError.
+    TLS contexts, which are costly, and look-ups are in what is `shared`. Raises ConfigError.
     """
     name = spec["name"]
     expect, warn_if = spec.get("expect"), spec.get("warn_if")
     compiled = None if expect is None else compile(expect, f"check {name!r}: expect")
     try:
-        probe = _probe_of(spec["target"], spec.get("options") or {}, network or Network(), compiled)
+        probe = _probe_of(spec["target"], spec.get("options") or {}, shared or Shared(), compiled)
     except ConfigError as error:
         raise ConfigError(f"check {name!r}: {error}") from None
     return Prepared(
@@ -63,20 +88,23 @@ def prepare(spec: Mapping[str, Any], network: Network | None = None) -> Prepared
 
 
 def _probe_of(
-    target: Any, options: Mapping[str, Any], network: Network, expect: Condition | None
+    target: Any, options: Mapping[str, Any], shared: Shared, expect: Condition | None
 ) -> Callable[[float], Response]:
     """What asks this target. The rooms are imported when they are needed."""
-    if isinstance(target, Probe):
-        return getattr(target, "on", lambda network: target)(network)
-    if callable(target):
-        return CallProbe(target)
-    if scheme_of(target) in ("http", "https"):
+    if scheme_of(target.shown if isinstance(target, Probe) else target) in ("http", "https"):
         from .http import HttpProbe
 
-        return HttpProbe(target, network=network, **options)
+        if isinstance(target, str):
+            return HttpProbe(target, network=shared.network(), **options)
+        if isinstance(target, HttpProbe):
+            return target.on(shared.network())
+    if isinstance(target, Probe):
+        return target
+    if callable(target):
+        return CallProbe(target)
     from .tcp import PortProbe
 
-    return PortProbe(target, network, options, expect)
+    return PortProbe(target, shared.network(), options, expect)
 
 
 def observe(prepared: Prepared, clock: Clock) -> Result:

@@ -15,10 +15,10 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..checks import LONGEST, Probe, shown_target
+from ..checks import LONGEST, Probe, scheme_of, shown_target
 from ..errors import ConfigError
 from ..model import Fault, Response
-from ..options import check_options, header_value, login, scheme_of
+from ..options import check_options, header_value, login
 from .exchange import Answer
 from .message import TargetError
 from .network import Network

@@ -16,7 +16,8 @@ from support import python
 
 from minimon import Check, ConfigError, Fault, Outcome, Probe, Response, Result, harnessed, probe
 from minimon.model import REASONS
-from minimon.probes import Network, observe, observe_spec, prepare
+from minimon.probes import observe, observe_spec, prepare
+from minimon.probes.network import Network
 from minimon.probes.tls import Trust
 from minimon.testing import FakeClock, RogueServer, ScriptedProbe
 
