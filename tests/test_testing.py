@@ -351,6 +351,10 @@ CLOSE = "Connection: close"
         ),
         ("empty", {}, (b"", "closed")),
         ("garbage", {}, (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "closed")),
+        ("raw", {}, (b"", "closed")),
+        ("raw", {"content": "ab", "piece": b"c", "times": 3}, (b"abccc", "closed")),
+        ("raw", {"times": -1}, (b"", "closed")),
+        ("raw", {"content": b"\x00", "end": "reset"}, (b"\x00", "reset")),
     ],
 )
 def test_a_behaviour_on_the_wire(
@@ -378,12 +382,25 @@ def test_silent_reads_and_never_answers(rogue: Callable[..., RogueServer]) -> No
         assert (b"", "closed") == ending(client)
 
 
+def test_raw_can_hold_the_connection(rogue: Callable[..., RogueServer]) -> None:
+    """After what it sends nothing comes, not even an end, until the client has said its last."""
+    with connect(rogue("raw", content="abc", end="hold"), GET) as client:
+        assert b"abc" == client.recv(65_536)
+        client.settimeout(0.05)
+        with pytest.raises(socket.timeout):
+            client.recv(1)
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(5.0)
+        assert (b"", "closed") == ending(client)
+
+
 @pytest.mark.parametrize(
     ("behaviour", "settings", "least"),
     [
         ("delay", {"seconds": 0.1}, 0.1),
         ("drip_head", {"interval": 0.002}, 0.1),
         ("drip_body", {"interval": 0.01, "size": 10}, 0.1),
+        ("raw", {"piece": "x", "times": 10, "interval": 0.01}, 0.1),
     ],
 )
 def test_a_slow_behaviour_takes_its_time(
@@ -662,6 +679,13 @@ def test_an_unknown_setting_is_refused(behaviour: str, known: str) -> None:
         ("flaky", "codes", 200),
         ("redirect", "location", "/\u20ac"),
         ("json", "document", {1, 2}),
+        ("raw", "content", 5),
+        ("raw", "piece", None),
+        ("raw", "times", -2),
+        ("raw", "times", 1.0),
+        ("raw", "interval", -1),
+        ("raw", "end", "explode"),
+        ("raw", "end", ["close"]),
     ],
 )
 def test_a_bad_setting_is_refused(behaviour: str, setting: str, value: Any) -> None:
@@ -695,6 +719,9 @@ def test_every_behaviour_has_a_line_of_help() -> None:
         ("drip_body", {"interval": 0.001, "size": 1_000_000}),
         ("huge_body", {"size": 1 << 40}),
         ("silent", {}),
+        ("raw", {"piece": "x", "times": -1}),
+        ("raw", {"piece": "x", "times": -1, "interval": 60}),
+        ("raw", {"content": "x", "end": "hold"}),
     ],
 )
 def test_stop_ends_an_answer(rogue: Callable[..., RogueServer], behaviour: str, settings: dict[str, Any]) -> None:

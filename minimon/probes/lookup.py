@@ -80,6 +80,8 @@ class Resolver:
             known = self._found.get(key)
             if known is not None and known[0] > time.monotonic():
                 return known[1]
+            if known is not None and key not in self._flights and self._is_jammed():
+                return known[1]  # old, but it is by our own limit that it cannot be asked for
             flight = self._flights.get(key) or self._take_off(key, deadline)
             if flight.given_up and not flight.done:
                 raise _late(host, f"has not ended for {time.monotonic() - flight.begun:.0f} s")
@@ -91,6 +93,10 @@ class Resolver:
             raise TargetError("dns", f"dns: look-up of {host} failed: {flight.problem}")
         return flight.found
 
+    def _is_jammed(self) -> bool:
+        """Whether no look-up can be begun, nor is one expected to end."""
+        return len(self._flights) >= MOST and all(flight.given_up for flight in self._flights.values())
+
     def _wait(self, deadline: float) -> bool:
         left = deadline - time.monotonic()
         if left > 0:
@@ -99,7 +105,7 @@ class Resolver:
 
     def _take_off(self, key: tuple[str, int], deadline: float) -> _Flight:
         while len(self._flights) >= MOST and key not in self._flights:
-            if all(flight.given_up for flight in self._flights.values()) or not self._wait(deadline):
+            if self._is_jammed() or not self._wait(deadline):
                 raise _late(key[0], f"was not begun: {MOST} others do not end")
         flight = self._flights.get(key)
         if flight is None:
@@ -138,10 +144,15 @@ class Resolver:
             self._lock.notify_all()
 
     def stop(self, deadline: float) -> bool:
-        """Wait for what is under way until `deadline` (time.monotonic); True when nothing is."""
+        """Wait for what is under way until `deadline` (time.monotonic); True when nothing is.
+
+        Not for what others have waited for in vain: nobody knows when that ends.
+        """
         with self._lock:
-            threads = [flight.thread for flight in self._flights.values() if flight.thread is not None]
-        return all(join_until(thread, deadline) for thread in threads)
+            flights = list(self._flights.values())
+        if any(flight.given_up for flight in flights):
+            return False
+        return all(join_until(flight.thread, deadline) for flight in flights if flight.thread is not None)
 
 
 def _late(host: str, fact: str) -> TargetError:

@@ -1,26 +1,107 @@
-"""CPU of a poll: 400 checks, 200 polls a second, against a thread per check with `requests.get`.
+"""CPU and memory of polling: 400 checks, 200 polls a second, against a thread per check with `requests.get`.
 
-As a program with `--as` it is one of the two, and prints microseconds of CPU per poll.
+As a program with `--as` it is one of the sides, and prints microseconds of CPU per poll.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import pathlib
 import random
 import resource
+import statistics
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Protocol
 
-from fresh import script
-from lines import Line, measuring, median_ratio, skip
-from servers import running
+from fresh import said, script, started
+from lines import Line, measuring, median_ratio, short, skip, spread
+from servers import Ports, running
 
 CHECKS = 400
 EVERY = 2.0
 WARM = 2.5
+
+
+class Side(Protocol):
+    """What polls. It may start again after it was stopped."""
+
+    def start(self) -> object:
+        """Begin to poll, spread out over the first round."""
+
+    def stop(self) -> object:
+        """Poll no more; all threads have ended."""
+
+    def polls(self) -> int:
+        """Polls so far that found what they should."""
+
+
+class Ours:
+    """The Monitor as a host starts it."""
+
+    def __init__(self, url: str, reuse: bool = False) -> None:
+        from minimon import Check, Monitor
+
+        self._names = [f"check {number}" for number in range(CHECKS)]
+        self._monitor = Monitor([Check(name, url, every=EVERY, reuse=reuse) for name in self._names])
+        self.start, self.stop = self._monitor.start, self._monitor.stop
+
+    def polls(self) -> int:
+        """All passes."""
+        return sum(self._monitor.state(name).counts.pass_ for name in self._names)
+
+
+class Theirs:
+    """What a host would write without a monitor."""
+
+    def __init__(self, url: str) -> None:
+        import requests
+
+        self._requests, self._url = requests, url
+        self._passed = [0] * CHECKS
+        self._seen: list[tuple[bool, float]] = [(False, 0.0)] * CHECKS
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """A thread each."""
+        self._ended.clear()
+        self._threads = [threading.Thread(target=self._poll, args=(n,), daemon=True) for n in range(CHECKS)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Wait for all of them."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def polls(self) -> int:
+        """All passes."""
+        return sum(self._passed)
+
+    def _poll(self, number: int) -> None:
+        ended, requests = self._ended, self._requests
+        ended.wait(random.random() * EVERY)
+        while not ended.is_set():
+            start = time.monotonic()
+            try:
+                ok = requests.get(self._url, timeout=5).status_code == 200
+            except requests.RequestException:
+                ok = False
+            self._seen[number] = ok, time.monotonic() - start
+            self._passed[number] += ok
+            ended.wait(max(0.0, EVERY - self._seen[number][1]))
+
+
+def side(who: str, url: str) -> Side:
+    """One of the three, by its name."""
+    return Theirs(url) if who == "theirs" else Ours(url, who == "reused")
 
 
 def cpu() -> float:
@@ -29,86 +110,91 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def cost(polls: Callable[[], int], seconds: float) -> dict[str, float]:
+def cost(side: Side, seconds: float) -> dict[str, float]:
     """Microseconds of CPU per poll over so many seconds, after the first round."""
+    side.start()
     threading.Event().wait(WARM)
-    count, used = polls(), cpu()
+    count, used = side.polls(), cpu()
     threading.Event().wait(seconds)
     used = cpu() - used
-    count = polls() - count
-    return {"us": used / max(1, count) * 1e6, "rate": count / seconds, "threads": threading.active_count()}
+    count, threads = side.polls() - count, threading.active_count()
+    side.stop()
+    return {"us": used / max(1, count) * 1e6, "rate": count / seconds, "threads": threads}
 
 
-def ours(url: str, seconds: float) -> dict[str, float]:
-    """The Monitor as a host starts it."""
-    from minimon import Check, Monitor
+MEMORY = """
+import http.server, json, logging, ssl, time, urllib.request
+def kib(name):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name))
+before = kib("VmRSS")
+from minimon import Check, Monitor
+monitor = Monitor([Check(f"check {{n}}", {url!r}, every={every}, reuse={reuse}) for n in range({checks})]).start()
+time.sleep({every} * {rounds} + 0.3)
+after, peak = kib("VmRSS"), kib("VmHWM")
+polled = min(monitor.state(f"check {{n}}").counts.pass_ for n in range({checks}))
+print(json.dumps(dict(added=(after - before) / 1024, peak=(peak - before) / 1024, polled=polled)))
+"""
+"""Nothing is imported but what a host has that speaks HTTP and TLS, and then minimon; MiB."""
 
-    names = [f"check {number}" for number in range(CHECKS)]
-    with Monitor([Check(name, url, every=EVERY) for name in names]) as monitor:
-        return cost(lambda: sum(monitor.state(name).counts.pass_ for name in names), seconds)
+
+def memory(url: str, reuse: bool, rounds: int) -> Iterator[Line]:
+    """What the whole adds to a process, in three processes at once: unlike time it does not depend on the others."""
+    program = MEMORY.format(url=url, every=EVERY, checks=CHECKS, reuse=reuse, rounds=rounds)
+    with ExitStack() as stack:
+        command = (sys.executable, "-c", program)
+        processes = [stack.enter_context(started(*command, stdout=subprocess.PIPE)) for _ in range(3)]
+        seen = [said(process.communicate(timeout=60)[0])[0] for process in processes]
+    added, peak = ([one[key] for one in seen] for key in ("added", "peak"))
+    note = f"{spread(added)} processes, at its peak {short(max(peak))}; each check polled {min(one['polled'] for one in seen)} times"
+    what = f"memory added by {CHECKS} checks" + ", connections reused" * reuse
+    yield Line("polling", what, statistics.median(added), "MiB", 6, note)
 
 
-def theirs(url: str, seconds: float) -> dict[str, float]:
-    """What a host would write without a monitor."""
-    import requests
-
-    passed = [0] * CHECKS
-    seen: list[tuple[bool, float]] = [(False, 0.0)] * CHECKS
-    ended = threading.Event()
-
-    def poll(number: int) -> None:
-        ended.wait(random.random() * EVERY)
-        while not ended.is_set():
-            start = time.monotonic()
-            try:
-                ok = requests.get(url, timeout=5).status_code == 200
-            except requests.RequestException:
-                ok = False
-            seen[number] = ok, time.monotonic() - start
-            passed[number] += ok
-            ended.wait(max(0.0, EVERY - seen[number][1]))
-
-    for number in range(CHECKS):
-        threading.Thread(target=poll, args=(number,), daemon=True).start()
-    try:
-        return cost(lambda: sum(passed), seconds)
-    finally:
-        ended.set()
+def costs(ports: Ports, rounds: int, seconds: float) -> Iterator[Line]:
+    """Each side in a process of its own, one after the other, so many times."""
+    command = ("--url", f"http://127.0.0.1:{ports.steady}/", "--seconds", str(seconds), "--as")
+    runs = [
+        [script("polling.py", *command, who, python=sys.executable)[0] for who in ("fresh", "theirs", "reused")]
+        for _ in range(rounds)
+    ]
+    fresh, theirs, reused = (list(some) for some in zip(*runs))
+    us = {who: [run["us"] for run in some] for who, some in (("fresh", fresh), ("theirs", theirs), ("reused", reused))}
+    what = "against a thread each, requests.get"
+    yield median_ratio("polling", what, us["fresh"], us["theirs"], 0.32, "us CPU")
+    yield median_ratio("polling", f"{what}, connections reused", us["reused"], us["theirs"], 0.27, "us CPU")
+    for who, some in (("minimon", fresh), ("requests", theirs)):
+        note = ", ".join(f"{run['rate']:.0f} polls/s" for run in some)
+        yield Line("polling", f"threads of {who}", max(run["threads"] for run in some), "", note=note)
 
 
 def measure(quick: bool) -> Iterator[Line]:
-    """Each in a process of its own, one after the other, three times."""
+    """CPU, then memory."""
     try:
         import requests  # noqa: F401
     except ImportError:
         yield skip("polling", "needs requests")
         return
-    seconds = 4.0 if quick else 20.0
     with running() as ports:
-        command = ("--url", f"http://127.0.0.1:{ports.steady}/", "--seconds", str(seconds), "--as")
-        runs = [
-            [script("polling.py", *command, who, python=sys.executable)[0] for who in ("ours", "theirs")]
-            for _ in range(3)
-        ]
-    mine, others = ([run[who] for run in runs] for who in (0, 1))
-    us = [[run["us"] for run in some] for some in (mine, others)]
-    yield median_ratio("polling", "against a thread each, requests.get", *us, 0.5, "us CPU")
-    for who, some in (("minimon", mine), ("requests", others)):
-        note = ", ".join(f"{run['rate']:.0f} polls/s" for run in some)
-        yield Line("polling", f"threads of {who}", max(run["threads"] for run in some), "", note=note)
+        yield from costs(ports, 1 if quick else 3, 1.5 if quick else 4.0)
+        if not pathlib.Path("/proc/self/status").exists():
+            yield skip("polling", "memory: no /proc")
+            return
+        for reuse in (False, True):
+            yield from memory(f"http://127.0.0.1:{ports.steady}/", reuse, 2 if quick else 4)
 
 
 def main() -> None:
     """The row, or one side of it."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--as", dest="who", choices=("ours", "theirs"))
+    parser.add_argument("--as", dest="who", choices=("fresh", "reused", "theirs"))
     parser.add_argument("--url")
     parser.add_argument("--seconds", type=float)
     chosen, _ = parser.parse_known_args()
     if chosen.who is None:
         measuring(measure)
     else:
-        print(json.dumps({"ours": ours, "theirs": theirs}[chosen.who](chosen.url, chosen.seconds)))
+        print(json.dumps(cost(side(chosen.who, chosen.url), chosen.seconds)))
 
 
 if __name__ == "__main__":

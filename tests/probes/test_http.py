@@ -111,6 +111,7 @@ VERDICTS: dict[str, tuple[dict[str, object], tuple[str, str]]] = {
     "silent": ({}, ("fail", "timeout")),
     "empty": ({}, ("fail", "truncated")),
     "garbage": ({}, ("fail", "protocol")),
+    "raw": ({}, ("fail", "truncated")),
 }
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import socket
+import threading
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+from stand_ins import Talk, free_port, mute, peer
 from support import descriptors
 
 from minimon import Check, ConfigError, Result, probe
@@ -175,3 +178,181 @@ def test_the_result_is_called_by_its_address() -> None:
     """A one-shot poll has no name, so it is called by the target as it may be shown."""
     with closed_port() as port:
         assert f"tcp://127.0.0.1:{port}" == probe(f"tcp://tom:s3cret@127.0.0.1:{port}").name
+
+
+# What a port says
+
+
+def greeting(*pieces: bytes, after: bytes = b"", stay: bool = True) -> Talk:
+    """Says these pieces one by one, when it has heard `after`; then it stays, or hangs up."""
+
+    def talk(client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        heard = b""
+        while len(heard) < len(after):
+            heard += client.recv(4096)
+        for piece in pieces:
+            client.sendall(piece)
+            threading.Event().wait(0.02 if len(pieces) > 1 else 0.0)
+        if stay:
+            mute(client)
+
+    return talk
+
+
+@pytest.mark.parametrize("send", [b"PING\r\n", "PING\r\n"])
+@pytest.mark.parametrize("expect", [b"+PONG", "+PONG", {"contains": "+PONG"}, {"text": "+PONG\r\n"}])
+def test_a_question_is_answered(send: bytes | str, expect: object) -> None:
+    """`send` is said, bytes or text, and the answer is judged; the connection need not end."""
+    with peer(greeting(b"+PONG\r\n", after=b"PING\r\n")) as server:
+        assert ("pass", "") == verdict(probe(f"tcp://{server.address}", send=send, expect=expect))
+
+
+def test_a_question_is_sent_as_it_is() -> None:
+    """Text as UTF-8, and nothing beside it."""
+    heard = []
+
+    def talk(client: socket.socket) -> None:
+        heard.append(client.recv(4096))
+        client.sendall(b"x")
+
+    with peer(talk) as server:
+        probe(f"tcp://{server.address}", send="grüße\n")
+    assert ["grüße\n".encode()] == heard
+
+
+def test_a_greeting_needs_no_question() -> None:
+    """With `expect` alone, what the port says by itself is judged."""
+    with peer(greeting(b"220 mail.example ESMTP\r\n")) as server:
+        assert ("pass", "") == verdict(probe(f"tcp://{server.address}", expect="220 "))
+
+
+def test_an_answer_may_come_in_pieces() -> None:
+    """It is read until what is expected is there."""
+    with peer(greeting(*(bytes((byte,)) for byte in b"220 ready"))) as server:
+        assert ("pass", "") == verdict(probe(f"tcp://{server.address}", expect="ready"))
+
+
+def test_an_answer_of_several_lines_is_expected_whole() -> None:
+    """A list of texts holds when all were said."""
+    with peer(greeting(b"a", b"b", b"c")) as server:
+        assert ("pass", "") == verdict(probe(f"tcp://{server.address}", expect={"contains": ["a", "c"]}))
+
+
+def test_a_question_without_an_expectation_wants_any_answer() -> None:
+    """Its first piece is enough."""
+    with peer(greeting(b"?", after=b"x")) as server:
+        result = probe(f"tcp://{server.address}", send="x")
+    assert ("pass", "", 1) == (*verdict(result), (result.transport or {})["bytes"])
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [({"send": "x"}, "answer"), ({"expect": "220"}, "220"), ({"send": "x", "expect": "+OK"}, "+OK")]
+)
+def test_silence_is_a_timeout_that_says_what_was_missing(options: dict[str, str], word: str) -> None:
+    """The port accepts and says nothing."""
+    with peer(mute) as server:
+        result = probe(f"tcp://{server.address}", 0.2, **options)
+    assert ("fail", "timeout", True, True) == (*verdict(result), word in result.detail, result.elapsed < 1.2)
+
+
+def test_another_answer_is_a_timeout_that_says_what_came() -> None:
+    """More might have come: expected and seen are told."""
+    with peer(greeting(b"-ERR loading")) as server:
+        result = probe(f"tcp://{server.address}", 0.2, expect="+PONG")
+    assert ("timeout", True, True) == (result.reason, "+PONG" in result.detail, "-ERR loading" in result.detail)
+
+
+def test_another_answer_that_ends_is_a_condition() -> None:
+    """Nothing more can come."""
+    with peer(greeting(b"-ERR go away", stay=False)) as server:
+        result = probe(f"tcp://{server.address}", expect="+PONG")
+    assert ("fail", "condition", True) == (*verdict(result), "-ERR go away" in result.detail)
+
+
+@pytest.mark.parametrize("options", [{"send": "x"}, {"expect": "220"}, {"send": "x", "expect": "220"}])
+def test_closing_without_an_answer_fails(options: dict[str, str]) -> None:
+    """Whatever was expected, it did not come."""
+    with peer(greeting(stay=False, after=b"x" if "send" in options else b"")) as server:
+        assert ("fail", True) == ((result := probe(f"tcp://{server.address}", **options)).outcome, result.elapsed < 1.0)
+
+
+def test_a_drip_does_not_prolong_the_time() -> None:
+    """Each piece leaves as much time as there was."""
+    with peer(greeting(*[b"x"] * 100)) as server:
+        result = probe(f"tcp://{server.address}", 0.3, expect="y")
+    assert ("timeout", True) == (result.reason, result.elapsed < 1.3)
+
+
+def test_a_flood_is_read_up_to_the_limit() -> None:
+    """64 KiB are enough to judge; what is expected beyond does not come."""
+
+    def flood(client: socket.socket) -> None:
+        while True:
+            client.sendall(b"x" * 65536)
+
+    with peer(flood) as server:
+        probe(f"tcp://{server.address}", expect="x")
+        tracemalloc.start()
+        try:
+            result = probe(f"tcp://{server.address}", expect="y")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert ("fail", "condition", True) == (*verdict(result), peak < 4 << 20)
+
+
+def test_what_stands_at_the_limit_is_seen() -> None:
+    """The 64 KiB are read to their end."""
+    with peer(greeting(b"x" * 65535 + b"y" + b"z" * 10)) as server:
+        assert ("pass", "") == verdict(probe(f"tcp://{server.address}", expect="y"))
+
+
+def test_an_answer_that_is_no_text_is_judged() -> None:
+    """What does not decode is replaced."""
+    with peer(greeting(b"\xff\xfe\x00OK")) as server:
+        assert ("pass", "") == verdict(probe(f"tcp://{server.address}", expect="OK"))
+
+
+def test_an_expectation_beyond_utf8_is_refused() -> None:
+    """It could never hold."""
+    with pytest.raises(ConfigError, match="expect"):
+        Check("db", "tcp://127.0.0.1:1", expect=b"\xff")
+
+
+def test_nothing_is_read_where_nothing_is_said_or_expected() -> None:
+    """A port that is chatty is up at once; so is one with a condition on its latency alone."""
+    with peer(greeting(b"x" * 100)) as server:
+        result = probe(f"tcp://{server.address}", expect={"latency": 5})
+    assert ("pass", 0) == (result.outcome, (result.transport or {})["bytes"])
+
+
+@pytest.mark.parametrize("options", [{}, {"send": "x", "expect": "y"}])
+def test_its_phases_are_told(options: dict[str, str]) -> None:
+    """Those that were entered, and their total."""
+    with peer(greeting(b"y", after=b"x")) as server:
+        phases = probe(f"tcp://{server.address}", **options).phases
+    expected = ["connect", "first_byte", "transfer", "total"] if options else ["connect", "total"]
+    assert expected == list(phases or {})
+
+
+@pytest.mark.parametrize("options", [{"allow_hosts": ["10.0.0.0/8"]}, {"deny_networks": ["127.0.0.0/8"]}])
+def test_a_forbidden_address_is_not_connected_to(options: dict[str, list[str]]) -> None:
+    """Reason connect, and nobody sees us."""
+    with peer(mute) as server:
+        result = probe(f"tcp://localhost:{server.port}", family=4, **options)
+    assert ("fail", "connect", 0) == (*verdict(result), server.connections)
+
+
+def test_the_family_can_be_chosen() -> None:
+    """localhost by IPv4 alone."""
+    with peer(mute) as server:
+        result = probe(f"tcp://localhost:{server.port}", family=4)
+    assert ("pass", server.address) == (result.outcome, (result.transport or {})["address"])
+
+
+def test_a_failed_connect_tells_where() -> None:
+    """The transport has the address that was tried."""
+    port = free_port()
+    result = probe(f"tcp://127.0.0.1:{port}")
+    assert f"127.0.0.1:{port}" == (result.transport or {})["address"]
