@@ -238,4 +238,6 @@ def _connect(address: Address, port: int, trip: Trip, timeout: float) -> Wire:
         if isinstance(error, LATE):
             raise TargetError("timeout", f"connect: no answer from {where}") from None
         raise TargetError("connect", f"connect: {where}: {error.strerror or error}") from None
-    return Wire(sock, trip, where)
+    wire = Wire(sock, trip, where)
+    wire.limited = timeout
+    return wire

@@ -31,6 +31,7 @@ ROWS = {
     "wakeups": "wakeups",
     "fetch": "fetch",
     "polling": "polling",
+    "host": "host",
     "record": "record",
     "import": "imports",
     "exit": "exits",

@@ -145,8 +145,8 @@ def memory(url: str, reuse: bool, rounds: int) -> Iterator[Line]:
         command = (sys.executable, "-c", program)
         processes = [stack.enter_context(started(*command, stdout=subprocess.PIPE)) for _ in range(3)]
         seen = [said(process.communicate(timeout=60)[0])[0] for process in processes]
-    added, peak = ([one[key] for one in seen] for key in ("added", "peak"))
-    note = f"{spread(added)} processes, at its peak {short(max(peak))}; each check polled {min(one['polled'] for one in seen)} times"
+    added, peak, polled = ([one[key] for one in seen] for key in ("added", "peak", "polled"))
+    note = f"{spread(added)} processes, at its peak {short(max(peak))}; each check polled {min(polled)} times"
     what = f"memory added by {CHECKS} checks" + ", connections reused" * reuse
     yield Line("polling", what, statistics.median(added), "MiB", 6, note)
 
