@@ -323,18 +323,24 @@ def _address(where: str, target: str) -> SplitResult:
         raise ConfigError(f"{where}: target has no host or no usable port: {shown_url(parts)}")
     if scheme in ("tcp", "tls") and port is None:
         raise ConfigError(f"{where}: target has no port; write {scheme}://host:port")
-    if not is_host(parts.hostname):
+    if not has_host(parts):
         raise ConfigError(f"{where}: target has an impossible host name: {shown_url(parts)}")
     return parts
 
 
-def is_host(name: str) -> bool:
-    """Whether it may be a host name or an address. (urllib would even take a percent-encoded line break for one.)"""
+def has_host(parts: SplitResult) -> bool:
+    """Whether host and port are what they must be. (urllib would even take a percent-encoded line break for a host.)"""
+    found = _NETLOC.fullmatch(parts.netloc.rpartition("@")[2])
+    if found is None or (found[1] and ":" not in found[1]):
+        return False
     try:
-        ascii_name = name if ":" in name else name.encode("idna").decode("ascii")
+        return bool(found[1]) or _NAME.fullmatch(found[2].encode("idna").decode("ascii")) is not None
     except UnicodeError:
         return False
-    return re.fullmatch(r"[0-9A-Za-z_.-]+|[0-9A-Fa-f:.]+(?:%25[0-9A-Za-z_.-]+)?", ascii_name) is not None
+
+
+_NETLOC = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%25[0-9A-Za-z_.-]+)?)\]|([^\[\]:]+))(?::[0-9]{1,5})?")
+_NAME = re.compile(r"[0-9A-Za-z_.-]{1,253}")
 
 
 def shown_url(parts: SplitResult) -> str:

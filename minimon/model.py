@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import enum
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -100,6 +101,10 @@ class Headers(Mapping[str, str]):
         return [value for key, value in self._pairs if key.lower() == wanted] or list(default)
 
 
+NO_CHARSETS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "unicode_escape", "raw_unicode_escape")
+"""Codecs of Python's that are none of texts on the way: some take a time that grows with the square."""
+
+
 class Response:
     """What one observation saw. Conditions and a Resource's `check` look at it.
 
@@ -149,10 +154,13 @@ class Response:
     @property
     def text(self) -> str:
         """The body as text: the charset of Content-Type, else UTF-8; what does not decode is replaced."""
+        charset = _charset(self.headers.get("content-type", ""))
         try:
-            return self.body.decode(_charset(self.headers.get("content-type", "")), "replace")
+            if codecs.lookup(charset).name not in NO_CHARSETS:
+                return self.body.decode(charset, "replace")
         except (LookupError, ValueError):  # a charset that Python does not know, or one with a NUL in it
-            return self.body.decode("utf-8", "replace")
+            pass
+        return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError for what is not JSON, NaN and Infinity among it (RFC 8259, 6)."""

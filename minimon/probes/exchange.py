@@ -34,10 +34,6 @@ class Answer:
         self.status, self.head, self.headers = head.status, head, Headers(head.pairs)
         self._question, self._wire, self._whole = question, wire, head.length == 0
 
-    def info(self) -> Headers:
-        """The headers, as http.cookiejar asks for them."""
-        return self.headers
-
     def read(self, limit: int) -> bytes:
         """The whole body. Raises TargetError, `too_large` for more than `limit` bytes."""
         head, wire = self.head, self._wire

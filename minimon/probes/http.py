@@ -29,6 +29,8 @@ MAX_BODY = 1 << 20
 """Bytes of an answer's body that are read at most, unless `max_body` says otherwise."""
 PACKED = ("gzip", "x-gzip", "deflate")
 """Content codings that are unpacked."""
+WINDOW = 1 << 14
+"""Bytes that are unpacked at once."""
 
 Function = Callable[[], str]
 
@@ -71,7 +73,7 @@ class HttpProbe(Probe):
             ask.headers = {**ask.headers, name: function()}
         try:
             answer = self._opener.open(ask, None, timeout)
-            body = self._body(answer)
+            body = self._body(answer, trip)
             response = Response(answer.status, body, answer.headers, reason_phrase=answer.head.reason)
         except TargetError as error:
             response = Response(error=Fault(error.kind, error.detail))
@@ -80,13 +82,13 @@ class HttpProbe(Probe):
             response.warning = self._plan.warning(trip)
         return response
 
-    def _body(self, answer: Answer) -> bytes:
+    def _body(self, answer: Answer, trip: Trip) -> bytes:
         try:
             body = answer.read(self._max_body) if self._read_body else b""
         finally:
             answer.close()
         if self._decode and body:
-            body = _unpacked(body, answer.headers.get("content-encoding", ""), self._max_body)
+            body = _unpacked(body, answer.headers.get("content-encoding", ""), self._max_body, trip)
         return body
 
 
@@ -140,23 +142,29 @@ def _opener(network: Network, cookies: Cookies | None) -> urllib.request.OpenerD
     return network.opener  # type: ignore[no-any-return]
 
 
-def _unpacked(body: bytes, codings: str, limit: int) -> bytes:
+def _unpacked(body: bytes, codings: str, limit: int, trip: Trip) -> bytes:
     """A body that was packed. Raises TargetError."""
     coding = codings.strip().lower()
     if coding in ("", "identity"):
         return body
     if coding not in PACKED:
         raise TargetError("protocol", f"body: packed as {coding:.40}, which nobody asked for")
-    parts: list[bytes] = []
+    bare = coding == "deflate" and (body[0] & 15 != 8 or int.from_bytes(body[:2], "big") % 31)  # without zlib's head
+    bits = -zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32
+    unpacked, unpacker = bytearray(), zlib.decompressobj(bits)
     try:
-        while body:
-            unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as its head says
-            parts.append(unpacker.decompress(body, limit + 1 - sum(map(len, parts))))
-            if sum(map(len, parts)) > limit:
-                raise TargetError("too_large", f"body: more than {limit} bytes when unpacked")
-            if not unpacker.eof:
-                raise TargetError("truncated", f"body: the end of what was packed by {coding} is missing")
-            body = unpacker.unused_data
+        for at in range(0, len(body), WINDOW):
+            piece = body[at : at + WINDOW]
+            while piece:
+                trip.left()  # a body of many small members takes long
+                if unpacker.eof:  # one member after the other (RFC 1952, 2.2)
+                    unpacker = zlib.decompressobj(bits)
+                unpacked += unpacker.decompress(piece, limit + 1 - len(unpacked))
+                if len(unpacked) > limit:
+                    raise TargetError("too_large", f"body: more than {limit} bytes when unpacked")
+                piece = unpacker.unused_data
     except zlib.error as error:
         raise TargetError("protocol", f"body: not packed by {coding}, as its head says: {error}") from None
-    return b"".join(parts)
+    if not unpacker.eof:
+        raise TargetError("truncated", f"body: the end of what was packed by {coding} is missing")
+    return bytes(unpacked)

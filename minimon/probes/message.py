@@ -20,8 +20,8 @@ MAX_LINE = 4096
 
 _END = re.compile(rb"\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\r?\n")
-_HEAD = re.compile(_STATUS.pattern + rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n]*\r?\n)*\r?\n)")
-"""A head as almost all are: whole, and nothing folded."""
+_HEAD = re.compile(_STATUS.pattern + rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n]*\r?\n){0,100}\r?\n)")
+"""A head as almost all are: whole, nothing folded, and of so few fields that the match takes little memory."""
 _FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n]*)\r?\n")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n")
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 import http.cookiejar
+import re
 import urllib.request
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from ..checks import is_host
+from ..checks import has_host
 from ..errors import ConfigError
+from ..model import Headers
 from .exchange import Answer, Question, exchange, receive_head
 from .message import TargetError
 from .network import Network, Plan
@@ -23,6 +25,8 @@ from .wire import Trip, Wire, connect
 MAX_REDIRECTS = 10
 MOST_COOKIES = 8192
 """Bytes of the cookies that are kept, at most; more of them are forgotten, all."""
+ODD = re.compile(r"\d{13}|[^\t -~]")
+"""What no cookie needs: an age of a thousand years, characters beyond ASCII."""
 OWN_HEADERS = {"User-agent": "minimon", "Accept": "*/*", "Accept-encoding": "identity"}
 """What every request has, unless the user says otherwise."""
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -75,7 +79,7 @@ def peer_of(url: str) -> tuple[Peer, str]:
         raise ValueError("no address") from None
     if scheme not in PORTS:
         raise ValueError(f"another scheme than http and https: {scheme:.20}")
-    if not is_host(host) or port == 0:
+    if port == 0 or not has_host(parts):
         raise ValueError("no host or port that can be")
     host = host.replace("%25", "%") if ":" in host else host.encode("idna").decode("ascii")
     shown = f"[{host.partition('%')[0]}]" if ":" in host else host
@@ -172,12 +176,28 @@ class Ask(urllib.request.Request):
         return following
 
 
+class _Settings:
+    """The headers that set cookies, as http.cookiejar asks for them; without those that it stumbles over aloud."""
+
+    def __init__(self, headers: Headers) -> None:
+        said = [text for text in headers.get_all("set-cookie") if len(text) <= 4096 and not ODD.search(text)]
+        self._headers = Headers([("Set-Cookie", text) for text in said])
+
+    def info(self) -> Headers:
+        """The headers."""
+        return self._headers
+
+
 class Cookies(urllib.request.HTTPCookieProcessor):
     """Keeps the cookies of one check, few and small."""
 
     def http_response(self, request: Any, response: Any) -> Any:
         """Take what the target sets."""
-        super().http_response(request, response)
+        try:
+            super().http_response(request, _Settings(response.headers))  # type: ignore[arg-type]
+        except BaseException:
+            response.close()
+            raise
         if sum(len(cookie.name) + len(cookie.value or "") for cookie in self.cookiejar) > MOST_COOKIES:
             self.cookiejar.clear()
         return response

@@ -131,7 +131,10 @@ class Wire:
         """Send all of it. Raises TargetError."""
         try:
             self._limit()
-            self.sock.sendall(data)
+            sent = self.sock.send(data)
+            while sent < len(data):  # not sendall: it would begin the limit anew with each piece that is taken
+                self._limit()
+                sent += self.sock.send(memoryview(data)[sent:])
         except OSError as error:
             raise self.fault(error) from None
 

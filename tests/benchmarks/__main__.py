@@ -31,6 +31,7 @@ ROWS = {
     "wakeups": "wakeups",
     "fetch": "fetch",
     "polling": "polling",
+    "hostile": "hostile",
     "host": "host",
     "record": "record",
     "import": "imports",
@@ -40,7 +41,7 @@ ROWS = {
     "blackhole": "blackhole",
 }
 """Each row's name, and its file. The longest is the last."""
-WITH_PEERS = ("fetch", "polling", "record", "import")
+WITH_PEERS = ("fetch", "polling", "hostile", "host", "record", "import")
 LONGEST = 900.0
 """Seconds for a row; the longest one needs 600."""
 
