@@ -71,8 +71,8 @@ def _auth(where: str, value: Any) -> None:
 def login(where: str, value: Any) -> tuple[str, str]:
     """User and password. Raises ConfigError, which does not show them."""
     pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(part, str) for part in value)
-    if not pair or ":" in value[0]:
-        raise ConfigError(f"{where} must be (user, password), two texts, no colon in the user")
+    if not pair or ":" in value[0] or any("\ud800" <= sign <= "\udfff" for part in value for sign in part):
+        raise ConfigError(f"{where} must be (user, password), two texts (UTF-8), no colon in the user")
     return value[0], value[1]
 
 
@@ -97,7 +97,7 @@ def _ca_file(where: str, value: Any) -> None:
 
 def _server_name(where: str, value: Any) -> None:
     """The name that the certificate must be for, where it is not that of the address; sent as SNI."""
-    if not _is_text(value) or not value.isascii() or not value.isprintable():
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Za-z_.:-]{1,253}", value):
         raise ConfigError(f"{where} must be a host name, got {value!r:.60}")
 
 
@@ -116,7 +116,8 @@ def _proxy(where: str, value: Any) -> None:
     """http://[user:password@]host:port, or "env" for what the environment says; else there is none."""
     if value is None or value == "env":
         return
-    if not _is_text(value) or not re.fullmatch(r"http://(?:[^\s/?#]*@)?[^\s@/?#]+:\d+/?", value):
+    found = re.fullmatch(r"http://(?:[^\s/?#]*@)?[^\s@/?#]+:([0-9]{1,5})/?", value) if _is_text(value) else None
+    if found is None or not 1 <= int(found[1]) <= 65535:
         raise ConfigError(f'{where} must be "http://host:port", "env" or None')
 
 
@@ -173,17 +174,22 @@ def _cert_warn_days(where: str, value: Any) -> None:
 def _allow_hosts(where: str, value: Any) -> None:
     """Names ("*.example.org" too), addresses and networks; nothing else is connected to, after redirects either."""
     _list(where, value)
+    _networks(where, [item for item in value if "/" in item or ":" in item])
     for item in value:
-        if not re.fullmatch(r"(?:\*\.)?[0-9A-Za-z._-]+|[0-9A-Fa-f:.]+(?:/\d+)?|\d+[.\d]*/\d+", item):
+        if "/" not in item and ":" not in item and not re.fullmatch(r"(?:\*\.)?[0-9A-Za-z._-]+", item):
             raise ConfigError(f"{where}: {item!r:.60} is no host name, address or network")
 
 
 def _deny_networks(where: str, value: Any) -> None:
     """Networks such as "169.254.0.0/16" that are not connected to, whatever name or redirect leads there."""
+    _list(where, value)
+    _networks(where, value)
+
+
+def _networks(where: str, items: Iterable[str]) -> None:
     import ipaddress
 
-    _list(where, value)
-    for item in value:
+    for item in items:
         try:
             ipaddress.ip_network(item)
         except ValueError as error:
@@ -258,7 +264,7 @@ def check_options(where: str, scheme: str, options: Mapping[str, Any], besides: 
             raise ConfigError(f"{where}: {key} is for {takers} targets only")
         OPTIONS[key](f"{where}: {key}", value)
     for one, other in (("json", "body"), ("auth", "bearer"), ("proxy", "deny_networks")):
-        if options.get(one) is not None and options.get(other) is not None:
+        if one in options and other in options and not (one == "proxy" and options[one] is None):
             why = ": a proxy looks the names up itself" if one == "proxy" else ""
             raise ConfigError(f"{where}: give either {one} or {other}{why}")
     named = {name.lower() for name in options.get("headers", ())}

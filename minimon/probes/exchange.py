@@ -48,7 +48,7 @@ class Answer:
     def close(self) -> None:
         """Keep the connection, if it may carry another request; else close it."""
         question, wire = self._question, self._wire
-        if question.plan.reuse and self._whole and self.head.persists and not wire.rest:
+        if question.plan.reuse and self._whole and not wire.rest and self.head.persists:
             question.plan.park(question.key, wire)
         else:
             wire.close()

@@ -44,6 +44,8 @@ class HttpProbe(Probe):
 
     def __init__(self, url: str, *, network: Network | None = None, **options: Any) -> None:
         self.shown = shown_target("HttpProbe", url)
+        if scheme_of(url) not in ("http", "https"):
+            raise ConfigError(f"HttpProbe: {self.shown} is no http:// or https:// address")
         check_options("HttpProbe", scheme_of(url), options)
         self.url, self.options = url, options
         self._network = network = network or Network()

@@ -47,10 +47,16 @@ class Head(NamedTuple):
     length: int | None
     """Of the body; None when it goes on to the end of the connection, or comes in chunks."""
     chunked: bool
-    persists: bool
-    """Whether the connection may carry another request."""
+    minor: bytes
+    """The version is HTTP/1 and this."""
     size: int
     """Bytes of it all."""
+
+    @property
+    def persists(self) -> bool:
+        """Whether the connection may carry another request (RFC 9112, 9.3)."""
+        said = Headers(self.pairs).get_all("connection")
+        return self.minor != b"0" and not any("close" in text.lower() for text in said)
 
     def pairs(self) -> list[tuple[str, str]]:
         """The header fields, taken apart."""
@@ -78,20 +84,13 @@ def head_of(received: bytes) -> Head | None:
         length, chunked = None, False
         at = low.find(b"\ncontent-length:")
         if at >= 0:
-            digits = low[at + 16 : low.find(b"\n", at + 16)].strip()
+            digits = low[at + 16 : low.find(b"\n", at + 16)].strip(b" \t\r")
             if low.find(b"\ncontent-length:", at + 16) < 0 and digits.isdigit() and len(digits) <= 18:
                 length = int(digits)
             else:
                 length, chunked = _framing(Headers(pairs_of(fields)))
-    persists = minor != b"0" and (b"\nconnection:" not in low or not _closes(low))
     phrase = reason.decode("latin-1") if reason else ""
-    return _make(Head, (int(status), phrase, fields, length, chunked, persists, found.end()))
-
-
-def _closes(low: bytes) -> bool:
-    """Whether it is the last answer on its connection."""
-    at = low.find(b"\nconnection:")
-    return b"close" in low[at : low.find(b"\n", at + 1)]
+    return _make(Head, (int(status), phrase, fields, length, chunked, minor, found.end()))
 
 
 def _odd_head(received: bytes) -> Head | None:
@@ -107,8 +106,7 @@ def _odd_head(received: bytes) -> Head | None:
     minor, status, reason = line.groups()
     fields = received[line.end() : end.end()]
     length, chunked = _framing(Headers(pairs_of(fields)))
-    persists = minor != b"0" and not _closes(b"\n" + fields.lower())
-    return Head(int(status), (reason or b"").decode("latin-1"), fields, length, chunked, persists, end.end())
+    return Head(int(status), (reason or b"").decode("latin-1"), fields, length, chunked, minor, end.end())
 
 
 def _not_http(received: bytes) -> TargetError:
@@ -180,8 +178,7 @@ class Chunks:
                 continue
             end = data.find(b"\n", at) + 1
             if not end:
-                if len(data) - at > MAX_LINE:
-                    raise _bad_chunk(data[at:])
+                self._mind(len(data) - at, data[at : at + MAX_LINE])
                 break
             line, at = data[at:end], end
             self._line(line)
@@ -199,10 +196,17 @@ class Chunks:
             raise _bad_chunk(line)
         self._line = self._size_line
 
+    def _mind(self, size: int, line: bytes) -> None:
+        """A line whose end has not come must not become too long."""
+        if self._line == self._trailer_line:
+            if self._trailers + size > MAX_HEAD:
+                raise TargetError("protocol", f"trailers: more than {MAX_HEAD} bytes")
+        elif size > MAX_LINE:
+            raise _bad_chunk(line)
+
     def _trailer_line(self, line: bytes) -> None:
         self._trailers += len(line)
-        if self._trailers > MAX_HEAD:
-            raise TargetError("protocol", f"trailers: more than {MAX_HEAD} bytes")
+        self._mind(0, line)
         self.done = line in (b"\r\n", b"\n")
 
 

@@ -191,39 +191,48 @@ class Plan:
         left = min(facts["days"], facts.get("chain_days", facts["days"]))
         if left >= self.warn_days:
             return ""
-        which = "certificate" if left == facts["days"] else "certificate of an authority in its chain"
-        return f"{which} expires in {left:.1f} days ({facts['not_after'][:10]}), cert_warn_days {self.warn_days:g}"
+        if left < facts["days"]:
+            return f"an authority of the certificate expires in {left:.1f} days, cert_warn_days {self.warn_days:g}"
+        return f"certificate: {validity(facts)}, cert_warn_days {self.warn_days:g}"
 
 
 def guard_of(allowed: Any, denied: Any) -> Guard | None:
     """What refuses hosts and addresses; None where all are allowed."""
-    if not allowed and not denied:
-        return None
-    import ipaddress
+    return _Guard(allowed, denied) if allowed or denied else None
 
-    def networks(items: Any) -> list[Any]:
-        found = []
-        for item in items:
-            try:
-                found.append(ipaddress.ip_network(item))
-            except ValueError:  # a name
-                continue
-        return found
 
-    names = {item.lower().rstrip(".") for item in allowed}
-    good, bad = networks(allowed), networks(denied)
+class _Guard:
+    """Looks at the address that is about to be connected to, for a URL may write it in many ways."""
 
-    def guard(host: str, address: str) -> None:
-        plain = None
-        if address or literal(host):
-            plain = ipaddress.ip_address((address or host).partition("%")[0])
-        plain = getattr(plain, "ipv4_mapped", None) or plain
-        if plain is not None and any(plain in network for network in bad):
-            raise TargetError("connect", f"connect: {host} ({plain}) is in deny_networks")
-        name = host.lower().rstrip(".")
-        parents = (f"*{name[at:]}" for at, sign in enumerate(name) if sign == ".")
-        known = not allowed or name in names or any(parent in names for parent in parents)
-        if not known and not any(plain in network for network in good if plain is not None):
+    def __init__(self, allowed: Any, denied: Any) -> None:
+        import ipaddress
+
+        self._read: Callable[[str], Any] = ipaddress.ip_address
+        self._names = {item.lower().rstrip(".") for item in allowed}
+        self._good = [ipaddress.ip_network(item) for item in allowed if "/" in item or literal(item)]
+        self._bad = [ipaddress.ip_network(item) for item in denied]
+
+    def __call__(self, host: str, address: str) -> None:
+        """Raises TargetError. Without an address, which is a proxy's then to find, the name has to do."""
+        known = self._forms(address or host) if address or literal(host) else []
+        denied = _within(known, self._bad)
+        if denied:
+            raise TargetError("connect", f"connect: {host} ({denied[0]}) is in deny_networks")
+        if self._names and not self._is_named(host.lower().rstrip(".")) and not _within(known, self._good):
             raise TargetError("connect", f"connect: {host} is not in allow_hosts")
 
-    return guard
+    def _forms(self, address: str) -> list[Any]:
+        """The address, and others that lead to the same place."""
+        first = self._read(address.partition("%")[0])
+        forms = [first, *filter(None, [getattr(first, "ipv4_mapped", None)])]
+        if any(form.is_unspecified for form in forms):
+            forms += [self._read("127.0.0.1"), self._read("::1")]
+        return forms
+
+    def _is_named(self, name: str) -> bool:
+        parents = (f"*{name[at:]}" for at, sign in enumerate(name) if sign == ".")
+        return name in self._names or any(parent in self._names for parent in parents)
+
+
+def _within(addresses: list[Any], networks: list[Any]) -> list[Any]:
+    return [address for address in addresses for network in networks if address in network]

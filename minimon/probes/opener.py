@@ -111,7 +111,7 @@ def proxy_of(setting: str | None, peer: Peer) -> Proxy | None:
     if parts.scheme.lower() != "http" or not parts.hostname:
         raise ValueError(f"proxy: only http://host:port can be used, not {parts.scheme}://")
     userinfo = parts.netloc.rpartition("@")[0]
-    return Proxy(parts.hostname, parts.port or 80, basic_of(userinfo) if userinfo else "")
+    return Proxy(parts.hostname, 80 if parts.port is None else parts.port, basic_of(userinfo) if userinfo else "")
 
 
 class Ask(urllib.request.Request):
@@ -191,8 +191,16 @@ class _Settings:
 class Cookies(urllib.request.HTTPCookieProcessor):
     """Keeps the cookies of one check, few and small."""
 
+    def http_request(self, request: Any) -> Any:
+        """Send what is kept, to the origin alone that the user named: a jar minds no ports."""
+        return super().http_request(request) if request.home else request
+
+    https_request = http_request
+
     def http_response(self, request: Any, response: Any) -> Any:
         """Take what the target sets."""
+        if not request.home:
+            return response
         try:
             super().http_response(request, _Settings(response.headers))  # type: ignore[arg-type]
         except BaseException:

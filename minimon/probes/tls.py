@@ -27,12 +27,23 @@ class Trust(NamedTuple):
     cert: tuple[str, str | None] | None = None
 
 
+class _Socket(ssl.SSLSocket):
+    """One that is closed without a warning where `wrap_socket` failed in the midst of making it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def context_of(trust: Trust) -> ssl.SSLContext:
     """A context for these settings. Raises ConfigError for files that cannot be used."""
     try:
         context = ssl.create_default_context(cafile=trust.ca_file)  # without one: the system's, or SSL_CERT_FILE's
     except OSError as error:  # an ssl.SSLError is one
         raise ConfigError(f"ca_file {trust.ca_file!r}: {error.strerror or error}") from None
+    context.sslsocket_class = _Socket
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # Python's own from 3.10 on, as is that a cut end is told
+    if ssl.OPENSSL_VERSION_INFO >= (3,):
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0x80)
     if not trust.verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if trust.cert is not None:

@@ -247,7 +247,8 @@ def test_a_question_without_an_expectation_wants_any_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "word"), [({"send": "x"}, "answer"), ({"expect": "220"}, "220"), ({"send": "x", "expect": "+OK"}, "+OK")]
+    ("options", "word"),
+    [({"send": "x"}, "answer"), ({"expect": "220"}, "220"), ({"send": "x", "expect": "+OK"}, "+OK")],
 )
 def test_silence_is_a_timeout_that_says_what_was_missing(options: dict[str, str], word: str) -> None:
     """The port accepts and says nothing."""
@@ -274,7 +275,8 @@ def test_another_answer_that_ends_is_a_condition() -> None:
 def test_closing_without_an_answer_fails(options: dict[str, str]) -> None:
     """Whatever was expected, it did not come."""
     with peer(greeting(stay=False, after=b"x" if "send" in options else b"")) as server:
-        assert ("fail", True) == ((result := probe(f"tcp://{server.address}", **options)).outcome, result.elapsed < 1.0)
+        result = probe(f"tcp://{server.address}", **options)
+    assert ("fail", True) == (result.outcome, result.elapsed < 1.0)
 
 
 def test_a_drip_does_not_prolong_the_time() -> None:

@@ -1,0 +1,354 @@
+"""Connections that are used until one instant, and those that rest between two polls."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from stand_ins import Peer, black_hole, free_port, mute, peer
+from support import descriptors, python, wait_until
+
+from minimon.probes.lookup import Address, Resolver
+from minimon.probes.message import TargetError
+from minimon.probes.wire import LATE, Trip, Wire, connect, limit
+from minimon.testing import RogueServer
+
+HERE = Address(socket.AF_INET, ("127.0.0.1", 0))
+HOLE = Address(socket.AF_INET, ("127.0.0.2", 0))
+NOBODY = Address(socket.AF_INET, ("127.0.0.3", 0))
+HERE_6 = Address(socket.AF_INET6, ("::1", 0, 0, 0))
+
+
+def pause(seconds: float = 0.03) -> None:
+    """What makes a thing slow."""
+    threading.Event().wait(seconds)
+
+
+def names(*addresses: Address) -> Resolver:
+    """A Resolver that gives every name these addresses."""
+    return Resolver(lambda host, family: list(addresses))
+
+
+def failure(port: int, timeout: float, *addresses: Address) -> tuple[str, str, float]:
+    """Kind, detail and seconds of a connection that cannot be made."""
+    begun = time.monotonic()
+    with pytest.raises(TargetError) as caught:
+        connect("name", port, Trip(timeout), names(*addresses))
+    return caught.value.kind, caught.value.detail, time.monotonic() - begun
+
+
+@pytest.fixture
+def quiet() -> Iterator[Peer]:
+    """Who reads and says nothing."""
+    with peer(mute) as made:
+        yield made
+
+
+# Several addresses
+
+
+def test_a_dead_address_leaves_time_for_the_next(quiet: Peer) -> None:
+    """Each has its share of what is left: the second of two is tried after half of it."""
+    with black_hole(port=quiet.port):
+        trip = Trip(1.0)
+        wire = connect("name", quiet.port, trip, names(HOLE, HERE))
+        wire.close()
+    phases = trip.end()
+    assert (quiet.address, True) == (trip.address, 0.45 < phases["connect"] < 1.0)
+
+
+def test_the_last_address_has_all_that_is_left(quiet: Peer) -> None:
+    """A refusal takes no time from the others: three addresses, the second swallows, the third answers."""
+    with black_hole(port=quiet.port):
+        trip = Trip(1.0)
+        connect("name", quiet.port, trip, names(NOBODY, HOLE, HERE)).close()
+        left = trip.left()
+    assert (quiet.address, True) == (trip.address, 0.0 < left < 0.6)
+
+
+def test_dead_addresses_end_at_the_deadline() -> None:
+    """All together take no longer than one."""
+    with black_hole() as port:
+        kind, detail, seconds = failure(port, 0.4, HOLE, HOLE, HOLE, HOLE)
+    assert ("timeout", True, True) == (kind, "no answer from 127.0.0.2" in detail, 0.35 < seconds < 1.4)
+
+
+def test_the_first_that_answers_is_taken(quiet: Peer) -> None:
+    """The others are not asked."""
+    connect("name", quiet.port, Trip(5.0), names(HERE, HERE)).close()
+    assert (True, 1) == (wait_until(lambda: quiet.connections), quiet.connections)
+
+
+def test_a_refused_ipv6_leads_to_ipv4(quiet: Peer) -> None:
+    """As names often have it."""
+    trip = Trip(5.0)
+    connect("name", quiet.port, trip, names(HERE_6, HERE)).close()
+    assert quiet.address == trip.address
+
+
+def test_what_was_tried_is_told() -> None:
+    """Each address with its own problem, the last ones of many."""
+    kind, detail, _ = failure(free_port(), 5.0, HERE, NOBODY, *[HERE] * 50)
+    assert ("connect", 3) == (kind, detail.count("refused"))
+
+
+def test_failed_attempts_leave_no_descriptor() -> None:
+    """Each socket is closed."""
+    before = descriptors()
+    failure(free_port(), 5.0, *[HERE] * 20)
+    assert before == descriptors()
+
+
+def test_a_look_up_takes_from_the_same_time() -> None:
+    """What is left after it is for connecting."""
+
+    def late(host: str, family: int) -> list[Address]:
+        pause(0.3)
+        return [HOLE]
+
+    with black_hole() as port:
+        begun, trip = time.monotonic(), Trip(0.5)
+        with pytest.raises(TargetError):
+            connect("name", port, trip, Resolver(late))
+    phases = trip.end()
+    assert (True, True) == (time.monotonic() - begun < 1.5, 0.28 < phases["dns"] < phases["total"])
+
+
+def test_a_literal_address_is_not_looked_up(quiet: Peer) -> None:
+    """It needs no name server and no thread."""
+    asked: list[str] = []
+    resolver = Resolver(lambda host, family: asked.append(host) or [HERE])  # type: ignore[func-returns-value]
+    connect("127.0.0.1", quiet.port, Trip(5.0), resolver).close()
+    assert [] == asked
+
+
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET6), ("::1", socket.AF_INET)])
+def test_an_address_of_the_other_family_is_none(host: str, family: int) -> None:
+    """It is told as dns, and nothing is connected to."""
+    with pytest.raises(TargetError) as caught:
+        connect(host, 1, Trip(5.0), Resolver(), family=family)
+    assert "dns" == caught.value.kind
+
+
+def test_a_guard_is_asked_for_each_address(quiet: Peer) -> None:
+    """With the name and the address, before it is connected to."""
+    asked: list[tuple[str, str]] = []
+    wire = connect("name", quiet.port, Trip(5.0), names(NOBODY, HERE), guard=lambda *each: asked.append(each))
+    wire.close()
+    assert [("name", "127.0.0.3"), ("name", "127.0.0.1")] == asked
+
+
+# The deadline of a call
+
+
+def test_a_limit_ends_receiving(quiet: Peer) -> None:
+    """A call that would wait longer is ended."""
+    with socket.create_connection(("127.0.0.1", quiet.port)) as sock:
+        limit(sock, 0.1)
+        begun = time.monotonic()
+        with pytest.raises(LATE):
+            sock.recv(1)
+    assert True is (0.09 <= time.monotonic() - begun < 1.1)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-9, 1e-4])
+def test_a_limit_of_nearly_nothing_is_not_for_ever(quiet: Peer, seconds: float) -> None:
+    """The kernel takes zero for none."""
+    with socket.create_connection(("127.0.0.1", quiet.port)) as sock:
+        limit(sock, seconds)
+        with pytest.raises(LATE):
+            sock.recv(1)
+
+
+def test_a_limit_can_be_set_anew(quiet: Peer) -> None:
+    """The last one counts."""
+    with socket.create_connection(("127.0.0.1", quiet.port)) as sock:
+        for seconds in (30.0, 86400.0, 0.05):
+            limit(sock, seconds)
+        with pytest.raises(LATE):
+            sock.recv(1)
+
+
+def test_a_limit_wins_over_a_timeout_of_the_socket(quiet: Peer) -> None:
+    """As a host's default sets one."""
+    with socket.create_connection(("127.0.0.1", quiet.port)) as sock:
+        sock.settimeout(60.0)
+        limit(sock, 0.05)
+        begun = time.monotonic()
+        with pytest.raises(LATE):
+            sock.recv(1)
+    assert True is (time.monotonic() - begun < 1.05)
+
+
+def wire_to(server: Peer, timeout: float) -> Wire:
+    """A connection with so much time."""
+    return connect("127.0.0.1", server.port, Trip(timeout), Resolver())
+
+
+def test_pieces_do_not_prolong_the_time() -> None:
+    """A byte now and then does not give a call a new limit."""
+
+    def drip(client: socket.socket) -> None:
+        while not client.sendall(b"x"):
+            pause()
+
+    with peer(drip) as server:
+        begun = time.monotonic()
+        with contextlib.closing(wire_to(server, 0.4)) as wire, pytest.raises(TargetError):
+            while True:
+                wire.more()
+    assert True is (0.3 < time.monotonic() - begun < 1.4)
+
+
+def test_who_takes_little_by_little_does_not_prolong_the_time() -> None:
+    """A request that is larger than all buffers, and a target that reads a piece of it now and then."""
+
+    def sip(client: socket.socket) -> None:
+        while client.recv(65536):
+            pause()
+
+    with peer(sip) as server:
+        begun = time.monotonic()
+        with contextlib.closing(wire_to(server, 0.4)) as wire, pytest.raises(TargetError) as caught:
+            wire.send(b"x" * (16 << 20))
+        seconds = time.monotonic() - begun
+    assert ("timeout", True) == (caught.value.kind, seconds < 1.4)
+
+
+def test_who_takes_nothing_does_not_hold_us() -> None:
+    """Sending ends at the deadline, too."""
+    enough = threading.Event()
+
+    def idle(client: socket.socket) -> None:
+        enough.wait(5.0)
+
+    with peer(idle) as server:
+        begun = time.monotonic()
+        with contextlib.closing(wire_to(server, 0.3)) as wire, pytest.raises(TargetError) as caught:
+            wire.send(b"x" * (32 << 20))
+        seconds = time.monotonic() - begun
+        enough.set()
+    assert ("timeout", True) == (caught.value.kind, seconds < 1.3)
+
+
+DEFAULT = """
+import socket
+socket.setdefaulttimeout({default})
+from minimon import probe
+for url, timeout in ({slow!r}, 10.0), ({silent!r}, 0.3), ({hole!r}, 0.3):
+    result = probe(url, timeout)
+    print(result.outcome, result.reason, result.elapsed < timeout + 1.0)
+print(socket.getdefaulttimeout() == {default})
+"""
+
+
+@pytest.mark.parametrize("default", [0.05, 60.0])
+def test_a_default_timeout_of_the_host_changes_nothing(default: float) -> None:
+    """Neither shorter nor longer than the check's own, connecting too; and it is left as it was."""
+    with RogueServer("delay", seconds=0.3) as slow, RogueServer("silent") as silent, black_hole() as port:
+        hole = f"tcp://127.0.0.2:{port}"
+        done = python(DEFAULT.format(default=default, slow=slow.url, silent=silent.url, hole=hole))
+    expected = "pass  True\nfail timeout True\nfail timeout True\nTrue"
+    assert (expected, "") == (done.stdout.strip(), done.stderr)
+
+
+# Its phases
+
+
+def test_phases_are_added_up() -> None:
+    """Those that were entered, each with all its times, and the total."""
+    trip = Trip(5.0)
+    for phase in ("dns", "connect", "first_byte", "connect"):
+        trip.enter(phase, phase)
+        pause(0.01)
+    phases = trip.end()
+    parts = sum(phases[phase] for phase in ("dns", "connect", "first_byte"))
+    assert (True, True, True) == (
+        list(phases) == ["dns", "connect", "first_byte", "total"],
+        phases["connect"] >= 0.02,
+        0.0 <= phases["total"] - parts < 0.01,
+    )
+
+
+# Rest
+
+
+@pytest.fixture
+def resting(quiet: Peer) -> Iterator[Wire]:
+    """A connection that was parked."""
+    wire = wire_to(quiet, 5.0)
+    wire.park()
+    yield wire
+    wire.close()
+
+
+def test_a_quiet_connection_is_fit(resting: Wire) -> None:
+    """Nothing came while it rested; and asking changes nothing."""
+    assert [True, True] == [resting.is_fit(0.0), resting.is_fit(0.0)]
+
+
+def test_a_closed_connection_is_not_fit(quiet: Peer, resting: Wire) -> None:
+    """The other side has hung up."""
+    assert True is wait_until(lambda: quiet.connections)
+    quiet.hang_up()
+    assert True is wait_until(lambda: not resting.is_fit(0.0))
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"\n"])
+def test_a_connection_that_spoke_is_not_fit(said: bytes) -> None:
+    """What was said without a question would be taken for the next answer."""
+
+    def speak(client: socket.socket) -> None:
+        client.sendall(said)
+        mute(client)
+
+    with peer(speak) as server:
+        wire = wire_to(server, 5.0)
+        wire.park()
+        assert True is wait_until(lambda: not wire.is_fit(0.0))
+        wire.close()
+
+
+def test_a_connection_that_was_reset_is_not_fit() -> None:
+    """Nor is one that ended badly."""
+
+    def reset(client: socket.socket) -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with peer(reset) as server:
+        wire = wire_to(server, 5.0)
+        wire.park()
+        assert True is wait_until(lambda: not wire.is_fit(0.0))
+        wire.close()
+
+
+def test_an_old_connection_is_not_fit(resting: Wire) -> None:
+    """It was made before the time that is asked for."""
+    assert (True, False) == (resting.is_fit(resting.made), resting.is_fit(resting.made + 0.001))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="forks on Linux only")
+def test_a_connection_of_the_parent_is_not_fit_in_a_child(resting: Wire) -> None:
+    """Both would talk on it at once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
+        pid = os.fork()
+    if not pid:
+        os._exit(resting.is_fit(0.0))
+    _, status = os.waitpid(pid, 0)
+    assert (0, True) == (os.waitstatus_to_exitcode(status), resting.is_fit(0.0))
+
+
+def test_a_connection_that_was_never_parked_is_not_fit(quiet: Peer) -> None:
+    """It is in somebody's hands."""
+    wire = wire_to(quiet, 5.0)
+    fit = wire.is_fit(0.0)
+    wire.close()
+    assert False is fit
