@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from .log import logger
@@ -22,17 +22,20 @@ MOST_STUCK = 32
 class _Worker:
     """One thread and what it is at."""
 
-    __slots__ = ("aside", "job", "thread")
+    __slots__ = ("aside", "call", "job", "thread")
 
     def __init__(self, pool: Pool) -> None:
         self.job: Job | None = None
         self.aside = False
+        self.call = threading.Lock()  # held but for the moment in which it is given a job, or told to end
+        self.call.acquire()
         self.thread = threading.Thread(target=pool.work, args=(self,), name=pool.name, daemon=True)
 
 
 class Pool:
     """A queue of jobs and the threads that work it off. Any thread may call any method.
 
+    The worker that was at work last is given the next job: its memory is at hand still, and the others get to leave.
     With `eager` a worker is added as soon as a job finds none idle; otherwise only when `grow()` is called.
     A pool is started once; after `stop()` it stays stopped.
     """
@@ -47,8 +50,9 @@ class Pool:
         self._lock = threading.RLock()
         self._workers: set[_Worker] = set()
         self._aside: set[_Worker] = set()
+        self._idle: list[_Worker] = []
+        self._waiting: deque[Job] = deque()
         self._unfinished = 0
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
 
     def start(self) -> Pool:
         """Start the least number of workers; fewer where the system gives no more threads."""
@@ -62,13 +66,20 @@ class Pool:
 
     def submit_all(self, jobs: Sequence[Job]) -> None:
         """The same for several."""
+        called = []
         with self._lock:
             self._unfinished += len(jobs)
             lacking = min(self._unfinished - len(self._workers), len(jobs)) if self.eager else 0
+            for job in jobs:
+                if self._idle:
+                    called.append(self._idle.pop())
+                    called[-1].job = job
+                else:
+                    self._waiting.append(job)
+        for worker in called:
+            worker.call.release()
         for _ in range(lacking):
             self.grow()
-        for job in jobs:
-            self._jobs.put(job)
 
     @property
     def unfinished(self) -> int:
@@ -92,46 +103,49 @@ class Pool:
 
     def work(self, worker: _Worker) -> None:
         """A worker's loop: jobs until it is surplus, set aside or stopped."""
-        jobs = self._jobs
         while True:
-            try:
-                job = jobs.get(timeout=self.idle if len(self._workers) > self.least else None)
-            except queue.Empty:
-                if self._leave_if_surplus(worker):
-                    return
-                continue
+            job = self._next(worker)
             if job is None:
-                break
-            worker.job = job
+                return
             try:
                 job()
             except BaseException:  # a SystemExit too ends the job, not the worker
                 _log.exception("%s: a job failed", self.name)
-            job = None
-            if not self._done(worker):
-                return
-        self._leave(worker)
+            del job
 
-    def _done(self, worker: _Worker) -> bool:
-        """Book the end of a job; False when the worker was set aside meanwhile and has to go."""
+    def _next(self, worker: _Worker) -> Job | None:
+        """Book the end of a job, and wait for the next one; None when the worker has to go."""
         with self._lock:
-            worker.job = None
             if worker.aside:
                 self._aside.discard(worker)
-                return False
-            self._unfinished -= 1
-            return True
+                return None
+            if worker.job is not None:
+                self._unfinished -= 1
+            worker.job = None
+            if self._stopped:
+                self._workers.discard(worker)
+                return None
+            if self._waiting:
+                worker.job = self._waiting.popleft()
+                return worker.job
+            self._idle.append(worker)
+            patience = self.idle if len(self._workers) > self.least else -1.0
+        while not worker.call.acquire(timeout=patience):
+            if self._leave_if_surplus(worker):
+                return None
+            patience = -1.0  # the others have left, or it was just given a job
+        if worker.job is None:
+            with self._lock:
+                self._workers.discard(worker)
+        return worker.job
 
     def _leave_if_surplus(self, worker: _Worker) -> bool:
         with self._lock:
-            surplus = len(self._workers) > self.least and len(self._workers) > self._unfinished
+            surplus = worker in self._idle and len(self._workers) > self.least
             if surplus:
+                self._idle.remove(worker)
                 self._workers.discard(worker)
             return surplus
-
-    def _leave(self, worker: _Worker) -> None:
-        with self._lock:
-            self._workers.discard(worker)
 
     def set_aside(self, job: Job) -> bool:
         """Take the worker of a stuck job out of the count and replace it; it ends when the job does."""
@@ -169,22 +183,16 @@ class Pool:
         """
         with self._lock:
             self._stopped = True
+            self._waiting.clear()
             workers = [*self._workers, *self._aside]
-        self._drop_waiting()
-        for _ in workers:
-            self._jobs.put(None)
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.call.release()
         ended = [join_until(worker.thread, deadline) for worker in workers]
         return all(ended)
 
-    def _drop_waiting(self) -> None:
-        try:
-            while True:
-                self._jobs.get_nowait()
-        except queue.Empty:
-            pass
-
     def after_fork(self) -> None:
-        """In the child: no workers, fresh lock and queue, stopped."""
+        """In the child: no workers, fresh lock, stopped."""
         self._reset()
         self._stopped = True
 
