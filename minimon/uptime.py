@@ -11,7 +11,7 @@ import math
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 NONE, UP, DOWN, STILL, GONE = range(5)
 """What a stretch of time was: not covered; up or degraded; down; down on, after a stretch that was not covered; and
@@ -76,17 +76,23 @@ def _kept(tally: Tally) -> Sum:
 
 FORM = struct.Struct("<ffHII")
 CARRIED = 0x8000
-"""A ring of tallies is a bytearray: one of this form for each slot of time, the slot of a time long ago overwritten."""
+"""A ring of tallies has one of this form for each slot of time, the slot of a time long ago overwritten."""
+Ring = Union[bytes, bytearray]
+EMPTY = {size: bytes(size * FORM.size) for size in (HOURS, DAYS, FIVES)}
+"""Rings that all checks share until they have something to put in."""
 
 
-def _put(ring: bytearray, slot: int, tally: Tally) -> None:
+def _put(ring: Ring, slot: int, tally: Tally) -> bytearray:
+    """The ring with this in it: the same one, unless it was one of those that are shared while they are empty."""
+    mine = ring if isinstance(ring, bytearray) else bytearray(ring)
     covered, down, begun, carried, answered, failed = tally
     begun = min(begun, CARRIED - 1) | (CARRIED if carried else 0)
     where = slot * FORM.size % len(ring)
-    FORM.pack_into(ring, where, covered, down, begun, min(answered, 2**32 - 1), min(failed, 2**32 - 1))
+    FORM.pack_into(mine, where, covered, down, begun, min(answered, 2**32 - 1), min(failed, 2**32 - 1))
+    return mine
 
 
-def _total(ring: bytearray, first: int, last: int) -> Tally:
+def _total(ring: Ring, first: int, last: int) -> Tally:
     """The sum of several slots, the last one included."""
     total = NOTHING
     for slot in range(first, last + 1):
@@ -95,10 +101,10 @@ def _total(ring: bytearray, first: int, last: int) -> Tally:
     return total
 
 
-def _ring(size: int, text: str = "", length: float = 0.0) -> bytearray:
+def _ring(size: int, text: str = "", length: float = 0.0) -> Ring:
     """A ring, empty or of what was dumped. Raises ValueError for sums that cannot be, of slots of this length."""
     if text == "":
-        return bytearray(size * FORM.size)
+        return EMPTY[size]
     ring = bytearray(binascii.a2b_base64(text))
     if len(ring) != size * FORM.size:
         raise ValueError("sums of another size")
@@ -108,7 +114,7 @@ def _ring(size: int, text: str = "", length: float = 0.0) -> bytearray:
     return ring
 
 
-def _text(ring: bytearray) -> str:
+def _text(ring: Ring) -> str:
     return binascii.b2a_base64(ring, newline=False).decode("ascii")
 
 
@@ -125,8 +131,9 @@ class Uptime:
         self.kind = NONE
         self._instants, self._kinds = array("d", [at]), bytearray([NONE])
         self._settled = at // HOUR * HOUR  # up to there all is in the sums
-        self._hours, self._days = _ring(HOURS), _ring(DAYS)
-        self._fives: bytearray | None = None  # sums of stretches that there was no room for
+        self._hours: Ring = _ring(HOURS)
+        self._days: Ring = _ring(DAYS)
+        self._fives: Ring | None = None  # sums of stretches that there was no room for
         self._totals: tuple[Sum, ...] = (_kept(NOTHING),) * 3  # of 7, 30 and 90 days, up to _settled
         self._counted = (0, 0)  # answered and failed, up to _settled
 
@@ -164,7 +171,7 @@ class Uptime:
         for slot in range(first, end):
             more = self._exact(slot * FIVE, min((slot + 1) * FIVE, until))
             goes_on = slot * FIVE < since  # its first part was summed up before
-            _put(self._fives, slot, joined(_total(self._fives, slot, slot), more) if goes_on else more)
+            self._fives = _put(self._fives, slot, joined(_total(self._fives, slot, slot), more) if goes_on else more)
         del self._instants[:number], self._kinds[:number]
 
     def _exact(self, start: float, end: float) -> Tally:
@@ -207,10 +214,10 @@ class Uptime:
             _, tally = self._span(self._settled, self._settled + HOUR)
             self._settled += HOUR
             hour = int(self._settled // HOUR)
-            _put(self._hours, hour - 1, _make(Tally, tally[:4] + runs))
+            self._hours = _put(self._hours, hour - 1, _make(Tally, tally[:4] + runs))
             runs = (0, 0)
             if hour % 24 == 0:
-                _put(self._days, hour // 24 - 1, _total(self._hours, hour - 24, hour - 1))
+                self._days = _put(self._days, hour // 24 - 1, _total(self._hours, hour - 24, hour - 1))
         self._total_up()
         self._forget(self._settled - DAY - HOUR)
 

@@ -7,14 +7,13 @@ need not pay.
 from __future__ import annotations
 
 import base64
-import http.cookiejar
 import re
 import urllib.request
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from ..checks import has_host
+from ..checks import ascii_host, has_host
 from ..errors import ConfigError
 from ..model import Headers
 from .exchange import Answer, Question, exchange, receive_head
@@ -81,7 +80,7 @@ def peer_of(url: str) -> tuple[Peer, str]:
         raise ValueError(f"another scheme than http and https: {scheme:.20}")
     if port == 0 or not has_host(parts):
         raise ValueError("no host or port that can be")
-    host = host.replace("%25", "%") if ":" in host else host.encode("idna").decode("ascii")
+    host = ascii_host(host)
     shown = f"[{host.partition('%')[0]}]" if ":" in host else host
     authority = shown if port is None else f"{shown}:{port}"
     selector = quote(parts.path or "/", safe=SAFE) + ("?" + quote(parts.query, safe=SAFE) if parts.query else "")
@@ -214,7 +213,7 @@ class Cookies(urllib.request.HTTPCookieProcessor):
 
     def after_fork(self) -> None:
         """In the child: its lock may be held for ever."""
-        self.cookiejar = http.cookiejar.CookieJar()
+        self.cookiejar = type(self.cookiejar)()
 
 
 class HttpPlan(Plan):

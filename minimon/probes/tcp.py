@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..checks import LONGEST, Probe
+from ..checks import LONGEST, Probe, ascii_host
 from ..conditions import Condition, needs_body
 from ..model import Fault, Response
 from .message import TargetError
@@ -32,8 +32,7 @@ class PortProbe(Probe):
     ) -> None:
         parts = urlsplit(target)
         assert parts.hostname and parts.port  # the Check has seen to it
-        host = parts.hostname
-        self.host = host.replace("%25", "%") if ":" in host else host.encode("idna").decode("ascii")
+        self.host = ascii_host(parts.hostname)
         self._port, self._tls = parts.port, parts.scheme.lower() == "tls"
         self._plan = Plan(options, network, tls=self._tls)
         send = options.get("send")
