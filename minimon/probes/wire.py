@@ -114,14 +114,13 @@ class Trip:
 class Wire:
     """A connected socket, in the hands of one trip after the other."""
 
-    __slots__ = ("_poll", "address", "limited", "made", "pid", "rest", "sock", "trip", "verified")
+    __slots__ = ("address", "limited", "made", "pid", "rest", "sock", "trip", "verified")
 
     def __init__(self, sock: socket.socket, trip: Trip, address: str) -> None:
         self.sock, self.trip, self.address = sock, trip, address
         self.rest = b""
         """What was received beyond what was asked for."""
         self.pid = 0
-        self._poll: Any = None
         self.made = trip.since
         self.verified: bool | None = None
         """Whether the certificate of the other side was; None without TLS."""
@@ -171,12 +170,7 @@ class Wire:
 
     def park(self) -> None:
         """It rests until another trip takes it."""
-        if self.pid:
-            return
-        self.pid = os.getpid()
-        if hasattr(select, "poll"):
-            self._poll = select.poll()
-            self._poll.register(self.sock.fileno(), select.POLLIN)
+        self.pid = self.pid or os.getpid()
 
     def is_fit(self, since: float) -> bool:
         """Whether it may be used again: made since then, nothing came while it rested, and it is not our parent's.
@@ -185,9 +179,11 @@ class Wire:
         """
         if self.pid != os.getpid() or self.made < since:
             return False
-        if self._poll is not None:
-            return not self._poll.poll(0)
-        return not select.select([self.sock], (), (), 0)[0]
+        if not hasattr(select, "poll"):
+            return not select.select([self.sock], (), (), 0)[0]
+        poll = select.poll()  # select(2) counts descriptors to 1023
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
 
     def close(self) -> None:
         """Close the socket; what the other side then says is not waited for."""
