@@ -266,10 +266,13 @@ def _settled(name: str, target: Any, given: Mapping[str, Any]) -> dict[str, Any]
 def _check_options(where: str, target: Any, options: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
     from .options import check_options  # most checks have none
 
+    if isinstance(target, Probe):
+        raise ConfigError(f"{where}: {next(iter(options))}: give it to the Probe itself")
     check_options(where, scheme_of(target), options, VALUES)
     unread = next((key for key in ("expect", "warn_if") if needs_body(settled[key])), None)
-    if unread and options.get("read_body") is False:
-        raise ConfigError(f"{where}: {unread} looks at the body, which read_body=False leaves")
+    if unread and (options.get("read_body") is False or options.get("method") == "HEAD"):
+        what = "method HEAD" if options.get("method") == "HEAD" else "read_body=False"
+        raise ConfigError(f"{where}: {unread} looks at the body, and with {what} there is none")
 
 
 def scheme_of(target: Any) -> str:
@@ -317,7 +320,7 @@ def _address(where: str, target: str) -> SplitResult:
         raise ConfigError(f"{where}: target {shown!r} has no scheme; write http://{shown} or tcp://host:port")
     if scheme not in SCHEMES:
         hint = did_you_mean(scheme, SCHEMES)
-        raise ConfigError(f"{where}: unknown scheme {scheme!r:.20} in target; {hint}")
+        raise ConfigError(f"{where}: unknown scheme {scheme.rpartition('@')[2]!r:.20} in target; {hint}")
     if not target.isprintable() or " " in target:
         raise ConfigError(f"{where}: target has blanks or control characters; quote them (%20)")
     try:

@@ -123,9 +123,10 @@ def quoted(value: object, limit: int = 120) -> str:
 
 def scrub(text: str) -> str:
     """A text in which the userinfo and the query values of URLs are masked."""
-    if "://" not in text:
+    if "://" in text:
+        text = re.sub(r"(\w://)[^/\s]*@", r"\1***@", text)
+    elif "/" not in text or "?" not in text:  # a target may repeat the path that it was asked for
         return text
-    text = re.sub(r"(\w://)[^/\s]*@", r"\1***@", text)
     return re.sub(r"([?&][^=\s&\"']*=)[^\s&\"']*", r"\1***", text)
 
 

@@ -68,8 +68,10 @@ SECTIONS = ("server", "monitor", "checks")
 LISTS = ("checks", "to_monitor")
 """What a Python file may define."""
 
-TEXTS = ("target", "group", "method", "body", "ca_file", "bearer", "proxy", "server_name", "send")
+TEXTS = ("target", "group", "method", "body", "bearer", "proxy", "server_name", "send")
 """Options of a check that are texts, so that a secret may stand in their place."""
+PATHS = ("ca_file", "cert")
+"""Options of a check that are paths, meant from the folder of the configuration."""
 TEXTS_BY_NAME = ("headers", "tags", "cookies")
 """Options of a check whose every value is one."""
 CONDITIONS = ("expect", "warn_if")
@@ -436,6 +438,9 @@ class _Secrets:
         """The value of an option of a check."""
         if key in TEXTS or key == "auth":
             return self.texts(where, value)
+        if key in PATHS:
+            said = self.texts(where, value)
+            return [self.path(where, each) for each in said] if isinstance(said, list) else self.path(where, said)
         if key in TEXTS_BY_NAME:
             return self._each(where, value, None)
         return self._condition(where, value) if key in CONDITIONS else value

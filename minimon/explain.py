@@ -45,10 +45,18 @@ def expected(check: Check) -> str:
     if check.expect is not None:
         what = quoted(check.expect, 300)
     elif isinstance(target, str) or (isinstance(target, Probe) and target.shown):
-        what = "status_code 2xx" if scheme_of(check.shown) in ("http", "https") else "a connection"
+        what = (
+            "status_code 2xx"
+            if scheme_of(check.shown) in ("http", "https")
+            else "an answer"
+            if "send" in check.options
+            else "a connection"
+        )
     else:
         what = "an answer without an error" if isinstance(target, Probe) else "None or a true value"
-    warns = "" if check.warn_if is None else f"; a warning if {quoted(check.warn_if, 300)}"
+    days = check.options.get("cert_warn_days")
+    expiry = f"; a warning if the certificate expires within {days:g} days" if days else ""
+    warns = expiry if check.warn_if is None else f"; a warning if {quoted(check.warn_if, 300)}{expiry}"
     return f"{what}, within {check.timeout:g} s{warns}"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
+import encodings
+import encodings.aliases
 import enum
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 REASONS = {
     "dns": "the name could not be looked up",
-    "connect": "no connection, or it was lost before an answer",
+    "connect": "no connection, or it was reset before an answer",
     "tls": "the TLS handshake or the certificate failed",
     "timeout": "whatever ended at the deadline",
     "protocol": "not HTTP, bad framing, a redirect that leads nowhere",
@@ -101,10 +102,6 @@ class Headers(Mapping[str, str]):
         return [value for key, value in self._pairs if key.lower() == wanted] or list(default)
 
 
-NO_CHARSETS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "unicode_escape", "raw_unicode_escape")
-"""Codecs of Python's that are none of texts on the way: some take a time that grows with the square."""
-
-
 class Response:
     """What one observation saw. Conditions and a Resource's `check` look at it.
 
@@ -121,7 +118,7 @@ class Response:
     """
 
     __slots__ = (
-        *("body", "elapsed", "error", "headers", "phases", "reason_phrase"),
+        *("_text", "body", "elapsed", "error", "headers", "phases", "reason_phrase"),
         *("status_code", "transport", "value", "warning"),
     )
 
@@ -148,19 +145,17 @@ class Response:
         self.error = error
         self.elapsed = elapsed
         self.phases = phases
+        self._text: tuple[bytes, str] | None = None
         self.transport = transport
         self.warning = warning
 
     @property
     def text(self) -> str:
         """The body as text: the charset of Content-Type, else UTF-8; what does not decode is replaced."""
-        charset = _charset(self.headers.get("content-type", ""))
-        try:
-            if codecs.lookup(charset).name not in NO_CHARSETS:
-                return self.body.decode(charset, "replace")
-        except (LookupError, ValueError):  # a charset that Python does not know, or one with a NUL in it
-            pass
-        return self.body.decode("utf-8", "replace")
+        if self._text is None or self._text[0] is not self.body:
+            charset = _charset(self.headers.get("content-type", ""))
+            self._text = self.body, self.body.decode(charset if _is_charset(charset) else "utf-8", "replace")
+        return self._text[1]
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError for what is not JSON, NaN and Infinity among it (RFC 8259, 6)."""
@@ -169,6 +164,19 @@ class Response:
     def __repr__(self) -> str:
         seen = self.error or (self.value if self.status_code is None else f"{len(self.body)} bytes")
         return f"<Response {self.status_code or '-'} {seen!r:.80}>"
+
+
+def _is_charset(name: str) -> bool:
+    """Whether Python has a codec of this name for texts. It is not asked, for it keeps every name that it is asked for.
+
+    Some of its codecs are for no texts on the way, and take a time that grows with the square.
+    """
+    plain = encodings.normalize_encoding(name).lower()
+    canonical = encodings.aliases.aliases.get(plain, plain)
+    return canonical in _CHARSETS and not canonical.endswith(("_codec", "rot_13"))
+
+
+_CHARSETS = frozenset(encodings.aliases.aliases.values())
 
 
 def _charset(content_type: str) -> str:
@@ -184,13 +192,20 @@ def parse_json(body: bytes) -> Any:
     import json
 
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
     except RecursionError:
         raise ValueError("JSON nested too deep") from None
 
 
 def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is not JSON")
+
+
+def _whole(digits: str) -> int:
+    """Not more than Python takes by default: the time for it grows with the square, and cannot be interrupted."""
+    if len(digits) > 4300:
+        raise ValueError(f"a number of {len(digits)} digits is too long")
+    return int(digits)
 
 
 def _finite(digits: str) -> float:

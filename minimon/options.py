@@ -10,6 +10,8 @@ from .errors import ConfigError, did_you_mean
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+PROXY = re.compile(r"http://(?:([^\s/?#]*)@)?(\[[0-9A-Fa-f:.]+\]|[^\s@/?#:\[\]]+)(?::([0-9]{1,5}))?/?")
+"""Userinfo, host and port of a proxy."""
 OURS = ("content-length", "transfer-encoding")
 """Headers that say how long the body is, which is not the host's to say."""
 
@@ -18,7 +20,9 @@ def _method(where: str, value: Any) -> None:
     """The request method; GET, or POST when there is a body."""
     if not isinstance(value, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}", value):
         raise ConfigError(f"{where} must be an HTTP method such as GET, got {value!r:.60}")
-    if value.upper() == "CONNECT":
+    if value != value.upper():
+        raise ConfigError(f"{where} is in capitals: write {value.upper()}")
+    if value == "CONNECT":
         raise ConfigError(f"{where} must not be CONNECT, which is for proxies: see `proxy`")
 
 
@@ -79,7 +83,14 @@ def login(where: str, value: Any) -> tuple[str, str]:
 def _bearer(where: str, value: Any) -> None:
     """A token for `Authorization: Bearer`, or a function that gives it, called for every poll."""
     if not callable(value):
-        header_value(where, value)
+        token(where, value)
+
+
+def token(where: str, value: Any) -> str:
+    """A bearer token. Raises ConfigError, which does not show it."""
+    if not header_value(where, value).strip():
+        raise ConfigError(f"{where} must not be empty")
+    return str(value)
 
 
 def _cert(where: str, value: Any) -> None:
@@ -116,8 +127,8 @@ def _proxy(where: str, value: Any) -> None:
     """http://[user:password@]host:port, or "env" for what the environment says; else there is none."""
     if value is None or value == "env":
         return
-    found = re.fullmatch(r"http://(?:[^\s/?#]*@)?[^\s@/?#]+:([0-9]{1,5})/?", value) if _is_text(value) else None
-    if found is None or not 1 <= int(found[1]) <= 65535:
+    found = PROXY.fullmatch(value) if _is_text(value) else None
+    if found is None or not 1 <= int(found[3] or 0) <= 65535:
         raise ConfigError(f'{where} must be "http://host:port", "env" or None')
 
 
@@ -146,8 +157,8 @@ def _cookies(where: str, value: Any) -> None:
 
 def _max_body(where: str, value: Any) -> None:
     """Bytes of the answer that are read at most (1 MiB); a larger one fails with `too_large`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{where} must be a whole number, 1 or more, got {value!r:.60}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1 << 40:
+        raise ConfigError(f"{where} must be a whole number, 1 to {1 << 40}, got {value!r:.60}")
 
 
 def _decode(where: str, value: Any) -> None:
@@ -197,7 +208,7 @@ def _networks(where: str, items: Iterable[str]) -> None:
 
 
 def _send(where: str, value: Any) -> None:
-    """What is said once connected, bytes or text; then the answer is read, up to `expect` or its end."""
+    """What is said once connected, bytes or text; then the answer is read: until `expect` holds, or its first piece."""
     _body(where, value)
 
 
@@ -215,37 +226,18 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and "\0" not in value
 
 
-OPTIONS: dict[str, Callable[[str, Any], None]] = {
-    "method": _method,
-    "headers": _headers,
-    "body": _body,
-    "json": _json,
-    "auth": _auth,
-    "bearer": _bearer,
-    "cookies": _cookies,
-    "follow_redirects": _follow_redirects,
-    "max_redirects": _max_redirects,
-    "read_body": _read_body,
-    "max_body": _max_body,
-    "decode": _decode,
-    "reuse": _reuse,
-    "proxy": _proxy,
-    "verify": _verify,
-    "ca_file": _ca_file,
-    "cert": _cert,
-    "server_name": _server_name,
-    "cert_warn_days": _cert_warn_days,
-    "family": _family,
-    "allow_hosts": _allow_hosts,
-    "deny_networks": _deny_networks,
-    "send": _send,
-}
+_ALL = (
+    *(_method, _headers, _body, _json, _auth, _bearer, _cookies, _follow_redirects, _max_redirects, _read_body),
+    *(_max_body, _decode, _reuse, _proxy, _verify, _ca_file, _cert, _server_name, _cert_warn_days),
+    *(_family, _allow_hosts, _deny_networks, _send),
+)
+OPTIONS: dict[str, Callable[[str, Any], None]] = {each.__name__[1:]: each for each in _ALL}
 """Every option, with what validates it. The docstrings are their reference."""
 
 _ANY = ("family", "allow_hosts", "deny_networks")
 _TLS = ("verify", "ca_file", "cert", "server_name", "cert_warn_days")
 TAKEN = {
-    "http": tuple(key for key in OPTIONS if key != "send"),
+    "http": tuple(key for key in OPTIONS if key not in ("send", "cert", "server_name")),
     "https": tuple(key for key in OPTIONS if key != "send"),
     "tcp": (*_ANY, "send"),
     "tls": (*_ANY, *_TLS, "send"),

@@ -234,7 +234,7 @@ def test_a_request_option_needs_a_request(target: Any, option: str, takers: str)
         ("headers", {"A": "€"}, "headers: the value of A must be a text of one line (Latin-1)"),
         ("headers", {"A": 5}, "headers: the value of A must be a text of one line (Latin-1)"),
         ("body", 5, "body must be bytes or a text, got int"),
-        ("max_body", 0, "max_body must be a whole number, 1 or more, got 0"),
+        ("max_body", 0, "max_body must be a whole number, 1 to 1099511627776, got 0"),
         ("verify", "no", "verify must be True or False, got 'no'"),
         ("ca_file", "", "ca_file must be the path of a PEM file, got ''"),
     ],

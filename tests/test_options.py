@@ -20,7 +20,7 @@ for _ in range(100_000):
     DEEP = [DEEP]
 
 GOOD: dict[str, list[Any]] = {
-    "method": ["GET", "get", "PROPFIND", "M-SEARCH", "X" * 32],
+    "method": ["GET", "PROPFIND", "M-SEARCH", "X" * 32],
     "headers": [{}, {"X": "y"}, {"X-Y_z": ""}, {"X": "caf\xe9\t"}, {"X": lambda: "y"}, {"X": str}],
     "body": [b"", "", b"\x00\xff", "grüße"],
     "json": [None, {}, [], 0, "x", {"a": [1, 2.5, True, None]}],
@@ -48,7 +48,7 @@ GOOD: dict[str, list[Any]] = {
 NO_FLAGS: list[Any] = [None, 0, 1, "yes", "", [], 1.0]
 
 BAD: dict[str, list[Any]] = {
-    "method": [None, "", 5, b"GET", "GET /", "G\n", "GET\r\nX: y", "X" * 33, "CONNECT", "connect", "G\xc9T"],
+    "method": [None, "", 5, b"GET", "GET /", "G\n", "GET\r\nX: y", "X" * 33, "CONNECT", "connect", "get", "G\xc9T"],
     "headers": [
         *(None, "X: y", [("X", "y")], {"": "y"}, {"X Y": "z"}, {"X:": "y"}, {"X\n": "y"}, {5: "y"}, {"X\xe9": "y"}),
         *({"X": 5}, {"X": None}, {"X": b"y"}, {"X": "a\nb"}, {"X": "a\rb"}, {"X": "a\0b"}, {"X": "\u20ac"}),

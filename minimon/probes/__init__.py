@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checks import Check, Probe, scheme_of, shown_target
 from ..clock import Clock, SystemClock
-from ..conditions import Condition, compile, quoted, short
+from ..conditions import Condition, compile, needs_body, quoted, short
 from ..errors import ConfigError
 from ..evaluate import Verdict, judge
 from ..model import Outcome, Response, Result
@@ -46,24 +46,24 @@ class Shared:
     """What the checks of a Monitor share: look-ups and TLS contexts, made when the first address is prepared."""
 
     def __init__(self) -> None:
-        self._network: Network | None = None
+        self._made: dict[str, Network] = {}
 
     def network(self) -> Network:
-        """The one for all. Any thread; two at once may make one too many."""
-        if self._network is None:
+        """The one for all. Any thread."""
+        if not self._made:
             from .network import Network
 
-            self._network = Network()
-        return self._network
+            self._made.setdefault("network", Network())
+        return self._made["network"]
 
     def stop(self, deadline: float) -> bool:
         """Close what rests. True when no look-up is under way any more by `deadline` (time.monotonic)."""
-        return self._network is None or self._network.stop(deadline)
+        return all(network.stop(deadline) for network in self._made.values())
 
     def after_fork(self) -> None:
         """In the child: no connections, no look-ups."""
-        if self._network is not None:
-            self._network.after_fork()
+        for network in self._made.values():
+            network.after_fork()
 
 
 def prepare(spec: Mapping[str, Any], shared: Shared | None = None) -> Prepared:
@@ -75,7 +75,7 @@ def prepare(spec: Mapping[str, Any], shared: Shared | None = None) -> Prepared:
     expect, warn_if = spec.get("expect"), spec.get("warn_if")
     compiled = None if expect is None else compile(expect, f"check {name!r}: expect")
     try:
-        probe = _probe_of(spec["target"], spec.get("options") or {}, shared or Shared(), compiled)
+        probe = _probe_of(spec["target"], spec.get("options") or {}, shared or Shared(), compiled, warn_if)
     except ConfigError as error:
         raise ConfigError(f"check {name!r}: {error}") from None
     return Prepared(
@@ -88,7 +88,7 @@ def prepare(spec: Mapping[str, Any], shared: Shared | None = None) -> Prepared:
 
 
 def _probe_of(
-    target: Any, options: Mapping[str, Any], shared: Shared, expect: Condition | None
+    target: Any, options: Mapping[str, Any], shared: Shared, expect: Condition | None, warn_if: Any
 ) -> Callable[[float], Response]:
     """What asks this target. The rooms are imported when they are needed."""
     if scheme_of(target.shown if isinstance(target, Probe) else target) in ("http", "https"):
@@ -96,7 +96,7 @@ def _probe_of(
 
         if isinstance(target, str):
             return HttpProbe(target, network=shared.network(), **options)
-        if isinstance(target, HttpProbe):
+        if type(target) is HttpProbe:
             return target.on(shared.network())
     if isinstance(target, Probe):
         return target
@@ -104,7 +104,8 @@ def _probe_of(
         return CallProbe(target)
     from .tcp import PortProbe
 
-    return PortProbe(target, shared.network(), options, expect)
+    reads = needs_body(expect and expect.spec) or needs_body(warn_if)
+    return PortProbe(target, shared.network(), options, expect, reads=reads)
 
 
 def observe(prepared: Prepared, clock: Clock) -> Result:
@@ -158,7 +159,9 @@ def observe_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def probe(url: str, timeout: float = 5.0, **options: Any) -> Result:
-    """Poll once and judge: the Result. Options are `expect`, `warn_if` and those of an HTTP request.
+    """Poll once and judge: the Result. Options are `expect`, `warn_if` and those of a request: see `help http`.
+
+    Nothing is kept from one call to the next; a Monitor shares TLS contexts and look-ups among its polls.
 
     Raises ConfigError for an address or option that cannot work; never for what the target does.
     """

@@ -56,22 +56,21 @@ class Answer:
 
 def _plain(wire: Wire, length: int | None, limit: int) -> bytes:
     """A body of this length; of None, up to the end of the connection."""
-    parts, size = [wire.rest], len(wire.rest)
-    wire.rest = b""
-    while (length is None or size < length) and size <= limit:
+    body, wire.rest = bytearray(wire.rest), b""
+    while (length is None or len(body) < length) and len(body) <= limit:
         part = wire.more()
         if not part:
             break
-        parts.append(part)
-        size += len(part)
+        body += part
+    size = len(body)
     if (size if length is None else min(size, length)) > limit:
         raise _too_large(limit)
     if length is not None and size < length:
         raise TargetError("truncated", f"body: closed {length - size} bytes short of Content-Length {length}")
-    body = b"".join(parts)
     if length is not None and size > length:
-        body, wire.rest = body[:length], body[length:]
-    return body
+        wire.rest = bytes(body[length:])
+        del body[length:]
+    return bytes(body)
 
 
 def _chunks(wire: Wire, limit: int) -> bytes:
@@ -101,14 +100,12 @@ def exchange(wire: Wire, question: Question) -> Answer:
         refused = _send(wire, question.data)
         wire.trip.word = "headers"
         try:
-            head = receive_head(wire, question.upgrades)
+            head = receive_head(wire, bare=question.bare, upgrades=question.upgrades)
         except TargetError as error:
             raise (refused or error) from None
     except BaseException:
         wire.close()
         raise
-    if question.bare or head.status in (101, 204, 304):
-        head = head._replace(length=0, chunked=False)
     return Answer(head, question, wire)
 
 
@@ -123,13 +120,13 @@ def _send(wire: Wire, data: bytes) -> TargetError | None:
     return None
 
 
-def receive_head(wire: Wire, upgrades: bool = False) -> Head:
+def receive_head(wire: Wire, *, bare: bool = False, upgrades: bool = False) -> Head:
     """The head of the final answer; interim ones are skipped (RFC 9110, 15.2). Raises TargetError."""
     trip, left = wire.trip, MAX_HEAD
     data = wire.more()
     trip.enter("transfer", "headers")
     for _ in range(MAX_INTERIM + 1):
-        head = head_of(data)
+        head = head_of(data, bare)
         while head is None and len(data) <= left:
             part = wire.more()
             if not part:
@@ -137,7 +134,7 @@ def receive_head(wire: Wire, upgrades: bool = False) -> Head:
                 raise TargetError("truncated", f"headers: closed {how}")
             known, data = len(data), data + part
             if may_end(data, known):
-                head = head_of(data)
+                head = head_of(data, bare)
         if head is None or head.size > left:
             raise TargetError("protocol", f"headers: more than {MAX_HEAD} bytes")
         data, left = data[head.size :], left - head.size

@@ -1,7 +1,8 @@
 """http:// and https:// as targets, through urllib's opener and processors.
 
-The handlers of file:, ftp: and data: and the proxies of the environment are left out; redirects go to http and
-https only, and what the user set stays at its origin. The timeout is for all together: look-up, connect, handshake,
+The handlers of file:, ftp: and data: and the proxies of the environment are left out. Redirects go to http and https
+only, and what the user set stays at its origin: the same host under https is another one. 301, 302 and 303 make a GET
+of a POST; 307 and 308 keep it, at the same origin. The timeout is for all together: look-up, connect, handshake,
 sending, headers, body, redirects. An answer counts when it is whole. (urllib and ssl are imported with the first such
 check.)
 """
@@ -16,9 +17,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..checks import LONGEST, Probe, scheme_of, shown_target
+from ..conditions import short
 from ..errors import ConfigError
 from ..model import Fault, Response
-from ..options import check_options, header_value, login
+from ..options import check_options, header_value, login, token
 from .exchange import Answer
 from .message import TargetError
 from .network import Network
@@ -68,7 +70,10 @@ class HttpProbe(Probe):
         return HttpProbe(self.url, network=network, **self.options)
 
     def __call__(self, timeout: float) -> Response:
-        """Ask once. What the target does wrong is the Response's `error`. Raises what the host's functions raise."""
+        """Ask once. What the target does wrong is the Response's `error`.
+
+        Raises RuntimeError for a function of the host's that raises, ConfigError for what it returns.
+        """
         trip = Trip(timeout if timeout < LONGEST else LONGEST)
         ask = self._ask.again(trip)
         for name, function in self._functions.items():
@@ -78,7 +83,9 @@ class HttpProbe(Probe):
             body = self._body(answer, trip)
             response = Response(answer.status, body, answer.headers, reason_phrase=answer.head.reason)
         except TargetError as error:
-            response = Response(error=Fault(error.kind, error.detail))
+            told = not trip.at or "redirect" in error.detail
+            where = "" if told else f", after a redirect to {short(trip.at, 100)}"
+            response = Response(error=Fault(error.kind, error.detail + where))
         response.phases, response.transport = trip.end(), trip.transport()
         if trip.certificate is not None:
             response.warning = self._plan.warning(trip)
@@ -109,24 +116,32 @@ def _headers(options: Mapping[str, Any], userinfo: str) -> tuple[dict[str, str],
         said["Cookie"] = "; ".join(f"{name}={text}" for name, text in options["cookies"].items())
     said.update((name.capitalize(), value) for name, value in options.get("headers", {}).items())
     auth, bearer = options.get("auth"), options.get("bearer")
-    if auth is not None:
-        said["Authorization"] = functools.partial(_basic_by, auth) if callable(auth) else basic(*auth)
-    if bearer is not None:
-        said["Authorization"] = functools.partial(_bearer_by, bearer) if callable(bearer) else f"Bearer {bearer}"
-    given = {name: value for name, value in said.items() if not callable(value)}
-    return given, {name: functools.partial(_said_by, name, value) for name, value in said.items() if callable(value)}
+    functions: dict[str, Function] = {
+        name: functools.partial(_said_by, f"headers: {name}", said.pop(name), header_value)
+        for name in [name for name, value in said.items() if callable(value)]
+    }
+    for key, value, make in (("auth", auth, _basic), ("bearer", bearer, _bearer)):
+        if callable(value):
+            functions["Authorization"] = functools.partial(_said_by, key, value, make)
+        elif value is not None:
+            said["Authorization"] = make(key, value)
+    return said, functions
 
 
-def _basic_by(function: Callable[[], Any]) -> str:
-    return basic(*login("auth: what its function returned", function()))
+def _basic(where: str, value: Any) -> str:
+    return basic(*login(where, value))
 
 
-def _bearer_by(function: Callable[[], Any]) -> str:
-    return f"Bearer {header_value('bearer: what its function returned', function())}"
+def _bearer(where: str, value: Any) -> str:
+    return f"Bearer {token(where, value)}"
 
 
-def _said_by(name: str, function: Callable[[], Any]) -> str:
-    return header_value(f"headers: what the function of {name} returned", function())
+def _said_by(name: str, function: Callable[[], Any], make: Callable[[str, Any], str]) -> str:
+    try:
+        value = function()
+    except Exception as error:
+        raise RuntimeError(f"{name}: its function raised {type(error).__name__}: {short(error)}") from error
+    return make(f"{name}: what its function returned", value)
 
 
 def _ask(peer: Any, plan: HttpPlan, headers: dict[str, str], options: Mapping[str, Any]) -> Ask:
@@ -146,8 +161,9 @@ def _opener(network: Network, cookies: Cookies | None) -> urllib.request.OpenerD
 
 def _unpacked(body: bytes, codings: str, limit: int, trip: Trip) -> bytes:
     """A body that was packed. Raises TargetError."""
-    coding = codings.strip().lower()
-    if coding in ("", "identity"):
+    named = [name.strip().lower() for name in codings.split(",")]
+    coding = ", ".join(name for name in named if name not in ("", "identity"))
+    if not coding:
         return body
     if coding not in PACKED:
         raise TargetError("protocol", f"body: packed as {coding:.40}, which nobody asked for")
@@ -159,7 +175,9 @@ def _unpacked(body: bytes, codings: str, limit: int, trip: Trip) -> bytes:
             piece = body[at : at + WINDOW]
             while piece:
                 trip.left()  # a body of many small members takes long
-                if unpacker.eof:  # one member after the other (RFC 1952, 2.2)
+                if unpacker.eof:  # one member after the other (RFC 1952, 2.2), or zeros that fill up
+                    if not piece.strip(b"\0"):
+                        break
                     unpacker = zlib.decompressobj(bits)
                 unpacked += unpacker.decompress(piece, limit + 1 - len(unpacked))
                 if len(unpacked) > limit:

@@ -19,6 +19,8 @@ MOST = 8
 """Look-ups at the same time."""
 FRESH = 5.0
 """Seconds for which what was found counts: system resolvers do not tell how long it may."""
+STUCK = 1.0
+"""Seconds after which nobody waits any more for a look-up that somebody has waited for in vain."""
 KEPT = 1000
 """Names that are kept at most."""
 
@@ -83,12 +85,12 @@ class Resolver:
             if known is not None and key not in self._flights and self._is_jammed():
                 return known[1]  # old, but it is by our own limit that it cannot be asked for
             flight = self._flights.get(key) or self._take_off(key, deadline)
-            if flight.given_up and not flight.done:
-                raise _late(host, f"has not ended for {time.monotonic() - flight.begun:.0f} s")
             while not flight.done:
-                if not self._wait(deadline):
+                vain = flight.given_up
+                if not self._wait(min(deadline, flight.begun + STUCK) if vain else deadline):
                     flight.given_up = True
-                    raise _late(host, "did not end in time")
+                    age = time.monotonic() - flight.begun
+                    raise _late(host, f"has not ended for {age:.1f} s" if vain else "did not end in time")
         if flight.problem:
             raise TargetError("dns", f"dns: look-up of {host} failed: {flight.problem}")
         return flight.found

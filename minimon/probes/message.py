@@ -63,38 +63,48 @@ class Head(NamedTuple):
         return pairs_of(self.fields)
 
 
+def _not_http(received: bytes) -> TargetError:
+    """Something else answers; its first bytes tell what."""
+    if received[:2] in (b"\x15\x03", b"\x16\x03"):
+        return TargetError("protocol", "headers: not HTTP but TLS; write https://")
+    line = received[:60].decode("latin-1").encode("unicode_escape").decode("ascii")
+    return TargetError("protocol", f"headers: not an HTTP/1 answer: {line}")
+
+
 def may_end(received: bytes, known: int) -> bool:
     """Whether a head that was not whole after `known` bytes may be it now."""
     return known < 5 or _END.search(received, known - 2) is not None
 
 
-def head_of(received: bytes) -> Head | None:
-    """The head that this begins with; None while it is not whole.
+def head_of(received: bytes, bare: bool = False) -> Head | None:
+    """The head that this begins with; None while it is not whole. `bare`: no body follows, whatever it says (HEAD).
 
     Raises TargetError for what is not HTTP/1, or leaves room for two readings.
     """
     found = _HEAD.match(received)
-    if found is None:
-        return _odd_head(received)
-    minor, status, reason, fields = found.groups()
-    low = b"\n" + fields.lower()
-    if b"\ntransfer-encoding:" in low:
-        length, chunked = _framing(Headers(pairs_of(fields)))
+    if found is not None:
+        minor, status, reason, fields = found.groups()
+        end = found.end()
     else:
-        length, chunked = None, False
-        at = low.find(b"\ncontent-length:")
-        if at >= 0:
-            digits = low[at + 16 : low.find(b"\n", at + 16)].strip(b" \t\r")
-            if low.find(b"\ncontent-length:", at + 16) < 0 and digits.isdigit() and len(digits) <= 18:
-                length = int(digits)
-            else:
-                length, chunked = _framing(Headers(pairs_of(fields)))
+        odd = _odd_head(received)
+        if odd is None:
+            return None
+        minor, status, reason, fields, end = odd
+    code, length, chunked = int(status), None, False
+    low = b"\n" + fields.lower()
+    at = low.find(b"\ncontent-length:")
+    if bare or code < 200 or code in (204, 304):  # RFC 9112, 6.3
+        length = 0
+    elif found is None or b"\ntransfer-encoding:" in low or low.find(b"\ncontent-length:", at + 16) > at >= 0:
+        length, chunked = _framing(Headers(pairs_of(fields)))
+    elif at >= 0:
+        length = _length(low[at + 16 : low.find(b"\n", at + 16)].strip(b" \t\r"))
     phrase = reason.decode("latin-1") if reason else ""
-    return _make(Head, (int(status), phrase, fields, length, chunked, minor, found.end()))
+    return _make(Head, (code, phrase, fields, length, chunked, minor, end))
 
 
-def _odd_head(received: bytes) -> Head | None:
-    """The same of a head that is not whole yet, has folded fields, or is none."""
+def _odd_head(received: bytes) -> tuple[bytes, bytes, bytes, bytes, int] | None:
+    """Version, status, reason, fields and end of a head that is not whole yet, has folded fields, or is none."""
     if not (received.startswith(b"HTTP/") or b"HTTP/".startswith(received)):
         raise _not_http(received)
     end = _END.search(received)
@@ -103,18 +113,10 @@ def _odd_head(received: bytes) -> Head | None:
     line = _STATUS.match(received)
     if line is None:
         raise _not_http(received)
-    minor, status, reason = line.groups()
     fields = received[line.end() : end.end()]
-    length, chunked = _framing(Headers(pairs_of(fields)))
-    return Head(int(status), (reason or b"").decode("latin-1"), fields, length, chunked, minor, end.end())
-
-
-def _not_http(received: bytes) -> TargetError:
-    """Something else answers; its first bytes tell what."""
-    if received[:2] in (b"\x15\x03", b"\x16\x03"):
-        return TargetError("protocol", "headers: not HTTP but TLS; write https://")
-    line = received[:60].decode("latin-1").encode("unicode_escape").decode("ascii")
-    return TargetError("protocol", f"headers: not an HTTP/1 answer: {line}")
+    pairs_of(fields)
+    minor, status, reason = line.groups()
+    return minor, status, reason, fields, end.end()
 
 
 def pairs_of(fields: bytes) -> list[tuple[str, str]]:
@@ -135,7 +137,9 @@ def _framing(headers: Headers) -> tuple[int | None, bool]:
     """The length of the body, and whether it comes in chunks (RFC 9112, 6.3)."""
     codings, lengths = headers.get_all("transfer-encoding"), set(headers.get_all("content-length"))
     if codings:
-        if lengths or [coding.lower() for coding in codings] != ["chunked"]:
+        if lengths or [name for text in codings for name in text.lower().replace(" ", "").split(",") if name] != [
+            "chunked"
+        ]:
             more = " beside Content-Length" if lengths else ""
             raise TargetError("protocol", f"bad framing: Transfer-Encoding {', '.join(codings):.60}{more}")
         return None, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import weakref
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -35,7 +36,9 @@ class Network:
         self.resolver = Resolver()
         self.opener: Any = None
         """urllib's, which all requests share."""
-        self.plans: weakref.WeakSet[Plan] = weakref.WeakSet()  # those that keep something from poll to poll
+        # Guards the set of those that keep something from poll to poll.
+        self._lock = threading.Lock()
+        self._plans: weakref.WeakSet[Plan] = weakref.WeakSet()
         self._contexts: dict[Trust, ssl.SSLContext] = {}
 
     def context(self, trust: Trust) -> ssl.SSLContext:
@@ -50,15 +53,23 @@ class Network:
             made = self._contexts.setdefault(trust, context_of(trust))
         return made
 
+    def keep(self, plan: Plan) -> None:
+        """Have its connections closed at the stop, and its cookies forgotten in a child."""
+        with self._lock:
+            self._plans.add(plan)
+
     def stop(self, deadline: float) -> bool:
         """Close what rests. True when no look-up is under way any more by `deadline` (time.monotonic)."""
-        for plan in list(self.plans):
+        with self._lock:
+            plans = list(self._plans)
+        for plan in plans:
             plan.close()
         return self.resolver.stop(deadline)
 
     def after_fork(self) -> None:
         """In the child: no connections, no look-ups."""
-        for plan in list(self.plans):
+        self._lock = threading.Lock()
+        for plan in list(self._plans):
             plan.after_fork()
         self.resolver.after_fork()
 
@@ -66,10 +77,11 @@ class Network:
 class Plan:
     """How one probe gets to its target: the options that say so, and what it keeps from poll to poll.
 
-    Raises ConfigError for files that cannot be used, and for TLS in a Python without it.
+    `tls` is true for a target under TLS, None for one that never is. Raises ConfigError for files that cannot be used,
+    and for TLS in a Python without it.
     """
 
-    def __init__(self, options: Mapping[str, Any], network: Network, *, tls: bool) -> None:
+    def __init__(self, options: Mapping[str, Any], network: Network, *, tls: bool | None) -> None:
         self._idle: dict[tuple[object, ...], Wire] = {}
         self.network, self.resolver = network, network.resolver
         self.family = FAMILIES[options.get("family")]
@@ -77,15 +89,14 @@ class Plan:
         self.server_name = options.get("server_name")
         self.warn_days: float | None = options.get("cert_warn_days")
         self.reuse = options.get("reuse", False)
-        self._refused: dict[str, Any] | None = None
-        self._look_from = 0.0
+        self._refused: tuple[object, float, dict[str, Any] | None] | None = None
         self._trust: Trust | None = None
         if self.reuse or options.get("cookies") is True:
-            network.plans.add(self)
-        if tls:
-            self._prepare(options)
+            network.keep(self)
+        if tls is not None:
+            self._prepare(options, tls)
 
-    def _prepare(self, options: Mapping[str, Any]) -> None:
+    def _prepare(self, options: Mapping[str, Any], asked: bool) -> None:
         try:
             # Here, for it imports ssl: in the midst of that on a worker, a fork would leave the import lock held.
             from .tls import Trust, Witness
@@ -99,8 +110,8 @@ class Plan:
             (paths[0], paths[1] if len(paths) > 1 else None) if paths else None,
         )
         self._witness = Witness()
-        if self._trust.ca_file or self._trust.cert:
-            self.network.context(self._trust)
+        if asked or self._trust.ca_file or self._trust.cert:
+            self.network.context(self._trust)  # here, for a poll may find no descriptor left to read a file with
 
     def take(self, key: tuple[object, ...], trip: Trip) -> Wire | None:
         """A connection that was kept for this, if it is fit to be used."""
@@ -156,32 +167,38 @@ class Plan:
         try:
             secured = tls.secure(wire, self.network.context(trust), name)
         except tls.Unverified as error:
-            trip.certificate = self._looked_at(name, again)
+            trip.certificate = self._looked_at((name, error.detail), again)
             if trip.certificate is None:
                 raise
-            raise TargetError("tls", f"{error.detail}; {validity(trip.certificate)}") from None
+            raise TargetError("tls", f"{error.detail}; {tls.fitting(error.detail, trip.certificate)}") from None
         self._look_at(secured, trust.verify)
+        self._refused = None
         return secured
 
     def _look_at(self, wire: Wire, verified: bool) -> None:
         """Tell the trip whom it speaks to."""
         wire.verified = verified
-        wire.trip.tls, wire.trip.certificate = wire.sock.version() or "", self._witness.facts(wire.sock, verified)  # type: ignore[attr-defined]
+        tls = wire.tls  # type: ignore[attr-defined]
+        wire.trip.tls, wire.trip.certificate = tls.version() or "", self._witness.facts(tls, verified)
 
-    def _looked_at(self, name: str, again: Callable[[], Wire]) -> dict[str, Any] | None:
+    def _looked_at(self, why: tuple[str, str], again: Callable[[], Wire]) -> dict[str, Any] | None:
+        """The certificate that was refused for this; as it was seen within the last hour, if it was."""
         from . import tls
 
-        now = monotonic()
-        if now >= self._look_from:
-            self._look_from = now + HOURLY
-            try:
-                wire = tls.secure(again(), self.network.context(tls.Trust(verify=False)), name)
-            except TargetError:
-                self._refused, self._look_from = None, 0.0  # the next poll may have more time for it
-            else:
-                self._refused = self._witness.facts(wire.sock, False)
-                wire.close()
-        return self._refused
+        known = self._refused
+        if known is not None and known[0] == why and monotonic() < known[1]:
+            return known[2]
+        facts, wait = None, HOURLY
+        try:
+            wire = tls.secure(again(), self.network.context(tls.Trust(verify=False)), why[0])
+        except TargetError as error:
+            if error.kind == "timeout":
+                wait = 0.0  # the next poll may have more time for it
+        else:
+            facts = self._witness.facts(wire.tls, False)
+            wire.close()
+        self._refused = why, monotonic() + wait, facts
+        return facts
 
     def warning(self, trip: Trip) -> str:
         """What is not well with the certificate though it is good."""
@@ -217,7 +234,7 @@ class _Guard:
         known = self._forms(address or host) if address or literal(host) else []
         denied = _within(known, self._bad)
         if denied:
-            raise TargetError("connect", f"connect: {host} ({denied[0]}) is in deny_networks")
+            raise TargetError("connect", f"connect: {host} ({denied[0][0]}) is in deny_networks ({denied[0][1]})")
         if self._names and not self._is_named(host.lower().rstrip(".")) and not _within(known, self._good):
             raise TargetError("connect", f"connect: {host} is not in allow_hosts")
 
@@ -234,5 +251,5 @@ class _Guard:
         return name in self._names or any(parent in self._names for parent in parents)
 
 
-def _within(addresses: list[Any], networks: list[Any]) -> list[Any]:
-    return [address for address in addresses for network in networks if address in network]
+def _within(addresses: list[Any], networks: list[Any]) -> list[tuple[Any, Any]]:
+    return [(address, network) for address in addresses for network in networks if address in network]

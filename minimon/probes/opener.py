@@ -14,14 +14,18 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from ..checks import ascii_host, has_host
+from ..conditions import short
 from ..errors import ConfigError
 from ..model import Headers
+from ..options import PROXY
 from .exchange import Answer, Question, exchange, receive_head
 from .message import TargetError
 from .network import Network, Plan
 from .wire import Trip, Wire, connect
 
 MAX_REDIRECTS = 10
+MAX_LOCATION = 4096
+"""Characters of a Location at most; the standard library keeps the latest ones for a while."""
 MOST_COOKIES = 8192
 """Bytes of the cookies that are kept, at most; more of them are forgotten, all."""
 ODD = re.compile(r"\d{13}|[^\t -~]")
@@ -75,11 +79,11 @@ def peer_of(url: str) -> tuple[Peer, str]:
         parts = urlsplit(url)
         scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
     except ValueError:
-        raise ValueError("no address") from None
+        raise ValueError("not an address") from None
     if scheme not in PORTS:
         raise ValueError(f"another scheme than http and https: {scheme:.20}")
     if port == 0 or not has_host(parts):
-        raise ValueError("no host or port that can be")
+        raise ValueError("an address without a host or port that can be")
     host = ascii_host(host)
     shown = f"[{host.partition('%')[0]}]" if ":" in host else host
     authority = shown if port is None else f"{shown}:{port}"
@@ -106,11 +110,11 @@ def proxy_of(setting: str | None, peer: Peer) -> Proxy | None:
             setting = None
     if not setting:
         return None
-    parts = urlsplit(setting if "://" in setting else f"http://{setting}")
-    if parts.scheme.lower() != "http" or not parts.hostname:
-        raise ValueError(f"proxy: only http://host:port can be used, not {parts.scheme}://")
-    userinfo = parts.netloc.rpartition("@")[0]
-    return Proxy(parts.hostname, 80 if parts.port is None else parts.port, basic_of(userinfo) if userinfo else "")
+    found = PROXY.fullmatch(setting if "://" in setting else f"http://{setting}")
+    if found is None:
+        raise ValueError(f"proxy of the environment ({peer.scheme}_proxy): only http://host:port can be used")
+    userinfo, host, port = found.groups()
+    return Proxy(host.strip("[]"), int(port or 80), basic_of(userinfo) if userinfo else "")
 
 
 class Ask(urllib.request.Request):
@@ -154,16 +158,19 @@ class Ask(urllib.request.Request):
 
     def next(self, status: int, location: str) -> Ask:
         """The request that a redirect asks for (RFC 9110, 15.4). Raises TargetError."""
+        if len(location) > MAX_LOCATION:
+            raise TargetError("protocol", f"redirect: its Location has more than {MAX_LOCATION} characters")
         try:
             url = urljoin(self.peer.url, quote(location.strip(), safe=PUNCTUATION, encoding="iso-8859-1"))
             peer, _ = peer_of(url)  # a login there is not ours
+            proxy_of(self.plan.proxy, peer)
         except ValueError as error:
-            raise TargetError("protocol", f"redirect: its Location has {error}") from None
+            raise TargetError("protocol", f"redirect: {error}") from None
         chain = (*self.chain, self.peer.url)
         if peer.url in chain:
-            raise TargetError("protocol", f"redirects in a ring: {' > '.join((*chain, peer.url))}")
+            raise TargetError("protocol", f"redirects in a ring: {_told((*chain, peer.url))}")
         if len(chain) > self.plan.max_redirects:
-            raise TargetError("protocol", f"more than {self.plan.max_redirects} redirects: {' > '.join(chain)}")
+            raise TargetError("protocol", f"more than {self.plan.max_redirects} redirects: {_told(chain)}")
         same = peer.origin == self.peer.origin
         again = same and status in (307, 308)
         method = self.get_method() if again or self.get_method() == "HEAD" else "GET"
@@ -179,7 +186,7 @@ class _Settings:
     """The headers that set cookies, as http.cookiejar asks for them; without those that it stumbles over aloud."""
 
     def __init__(self, headers: Headers) -> None:
-        said = [text for text in headers.get_all("set-cookie") if len(text) <= 4096 and not ODD.search(text)]
+        said = [text for text in headers.get_all("set-cookie") if len(text) <= 1024 and not ODD.search(text)]
         self._headers = Headers([("Set-Cookie", text) for text in said])
 
     def info(self) -> Headers:
@@ -205,7 +212,8 @@ class Cookies(urllib.request.HTTPCookieProcessor):
         except BaseException:
             response.close()
             raise
-        if sum(len(cookie.name) + len(cookie.value or "") for cookie in self.cookiejar) > MOST_COOKIES:
+        sizes = [len(cookie.name) + len(cookie.value or "") + len(cookie.path) for cookie in self.cookiejar]
+        if len(sizes) > 50 or sum(sizes) > MOST_COOKIES:
             self.cookiejar.clear()
         return response
 
@@ -216,12 +224,18 @@ class Cookies(urllib.request.HTTPCookieProcessor):
         self.cookiejar = type(self.cookiejar)()
 
 
+def _told(chain: tuple[str, ...]) -> str:
+    """The way that redirects led, without its middle where it is long."""
+    urls = [short(url, 60) for url in chain]
+    return " > ".join([*urls[:2], "…", *urls[-2:]] if len(urls) > 4 else urls)
+
+
 class HttpPlan(Plan):
     """How a request gets to its target, and what is done with a redirect."""
 
     def __init__(self, options: Mapping[str, Any], network: Network, *, tls: bool) -> None:
         try:
-            super().__init__(options, network, tls=True)
+            super().__init__(options, network, tls=tls)
         except ConfigError:
             if tls or options.get("ca_file") or options.get("cert"):
                 raise  # else there is no ssl, which is not needed before a redirect leads there
@@ -281,7 +295,10 @@ def _connected(ask: Ask) -> Wire:
         return connect(peer.host, peer.port, trip, plan.resolver, family=plan.family, guard=plan.guard)
     if plan.guard is not None:
         plan.guard(peer.host, "")
-    wire = connect(proxy.host, proxy.port, trip, plan.resolver)
+    try:
+        wire = connect(proxy.host, proxy.port, trip, plan.resolver, family=plan.family)
+    except TargetError as error:
+        raise TargetError(error.kind, f"proxy: {error.detail}") from None
     if peer.scheme == "https":
         _tunnel(wire, peer, proxy)
     return wire
@@ -317,6 +334,7 @@ class Redirects(urllib.request.BaseHandler):
         response.close()  # the body of a redirect is not read, however long it is
         following = request.next(response.status, location)
         request.trip.redirects += 1
+        request.trip.at = following.peer.url
         return self.parent.open(following, timeout=request.timeout)
 
     https_response = http_response

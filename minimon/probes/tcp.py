@@ -1,7 +1,9 @@
 """tcp://host:port and tls://host:port as targets: up when a connection is accepted, and what is expected is said.
 
-Other protocols are for callables of the host. What the port says is read when there is something to `send`, or an
-`expect` that looks at the text: Check("redis", "tcp://localhost:6379", send="PING\\r\\n", expect="+PONG").
+Other protocols are for callables of the host. What the port says is read when there is something to `send`, or when
+`expect` or `warn_if` look at the text. (A function does not count: nobody knows what it looks at.)
+
+    Check("redis", "tcp://localhost:6379", send="PING\r\n", expect="+PONG")
 """
 
 from __future__ import annotations
@@ -28,15 +30,21 @@ class PortProbe(Probe):
     """
 
     def __init__(
-        self, target: str, network: Network, options: Mapping[str, Any], expect: Condition | None = None
+        self,
+        target: str,
+        network: Network,
+        options: Mapping[str, Any],
+        expect: Condition | None = None,
+        reads: bool = False,
     ) -> None:
         parts = urlsplit(target)
         assert parts.hostname and parts.port  # the Check has seen to it
         self.host = ascii_host(parts.hostname)
         self._port, self._tls = parts.port, parts.scheme.lower() == "tls"
-        self._plan = Plan(options, network, tls=self._tls)
+        self._plan = Plan(options, network, tls=self._tls or None)
         send = options.get("send")
         self._send = send.encode() if isinstance(send, str) else send
+        self._reads = reads or send is not None
         self._expect = expect if expect is not None and needs_body(expect.spec) else None
 
     def __call__(self, timeout: float) -> Response:
@@ -60,7 +68,12 @@ class PortProbe(Probe):
     def _connected(self, trip: Trip) -> Wire:
         plan = self._plan
         wire = connect(self.host, self._port, trip, plan.resolver, family=plan.family, guard=plan.guard)
-        if wire.sock.getsockname() == wire.sock.getpeername():  # the system gave us the very port that we called
+        try:
+            alone = wire.sock.getsockname() == wire.sock.getpeername()  # the system gave us the port that we called
+        except OSError as error:  # it was reset at once
+            wire.close()
+            raise wire.fault(error) from None
+        if alone:
             wire.close()
             raise TargetError("connect", f"connect: {wire.address}: nobody but ourselves there")
         return wire
@@ -70,7 +83,7 @@ class PortProbe(Probe):
         if self._send:
             wire.trip.enter("first_byte", "sending")
             wire.send(self._send)
-        if self._send is None and self._expect is None:
+        if not self._reads:
             return b""
         wire.trip.enter("first_byte", "answer")
         data = b""

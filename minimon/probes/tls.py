@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import ssl
 import time
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..conditions import short
 from ..errors import ConfigError
-from ..model import stamp
+from ..model import stamp, validity
 from .der import read
 from .message import TargetError
-from .wire import Wire
+from .wire import PIECE, Wire
 
 _SELF_SIGNED, _UNKNOWN = (18, 19), (2, 20, 21)
 """Codes of OpenSSL's verification (x509_vfy.h): X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT and so on."""
+
+
+NEED = "; certificate and key are needed, as PEM, not encrypted"
+RECORD = 1 << 14
+"""Bytes of a TLS record at most."""
 
 
 class Trust(NamedTuple):
@@ -27,20 +34,12 @@ class Trust(NamedTuple):
     cert: tuple[str, str | None] | None = None
 
 
-class _Socket(ssl.SSLSocket):
-    """One that is closed without a warning where `wrap_socket` failed in the midst of making it."""
-
-    def __del__(self) -> None:
-        self.close()
-
-
 def context_of(trust: Trust) -> ssl.SSLContext:
     """A context for these settings. Raises ConfigError for files that cannot be used."""
     try:
         context = ssl.create_default_context(cafile=trust.ca_file)  # without one: the system's, or SSL_CERT_FILE's
     except OSError as error:  # an ssl.SSLError is one
-        raise ConfigError(f"ca_file {trust.ca_file!r}: {error.strerror or error}") from None
-    context.sslsocket_class = _Socket
+        raise ConfigError(f"ca_file {trust.ca_file!r}: {_plain(error)}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # Python's own from 3.10 on, as is that a cut end is told
     if ssl.OPENSSL_VERSION_INFO >= (3,):
         context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0x80)
@@ -50,8 +49,8 @@ def context_of(trust: Trust) -> ssl.SSLContext:
         try:  # without a password OpenSSL would ask for one at the terminal
             context.load_cert_chain(*trust.cert, password=lambda: "")
         except OSError as error:
-            text = f"{error.strerror or error}; it needs the certificate and its key, not encrypted, as PEM"
-            raise ConfigError(f"cert {trust.cert!r}: {text}") from None
+            need = "" if isinstance(error, FileNotFoundError) else NEED
+            raise ConfigError(f"cert {list(filter(None, trust.cert))}: {_plain(error)}{need}") from None
     return context
 
 
@@ -60,35 +59,89 @@ class Unverified(TargetError):
 
 
 class TlsWire(Wire):
-    """A connection under TLS."""
+    """A connection under TLS. OpenSSL never has the socket: what keeps it busy for ever could not be interrupted."""
 
-    __slots__ = ()
+    __slots__ = ("_in", "_out", "tls")
 
-    def end(self, error: OSError) -> bytes:
-        """An end without a word of farewell may be a cut: it is told as `unclean`."""
-        if isinstance(error, ssl.SSLEOFError) or "EOF" in str(error):
+    def __init__(self, wire: Wire, context: ssl.SSLContext, name: str) -> None:
+        super().__init__(wire.sock, wire.trip, wire.address)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._in, self._out, server_hostname=name.rstrip(".") or None)
+
+    def shake_hands(self) -> None:
+        """The handshake. Raises TargetError."""
+        self._drive(self.tls.do_handshake)
+
+    def send(self, data: bytes) -> None:
+        """Send all of it. Raises TargetError."""
+        for at in range(0, len(data), PIECE):
+            self._drive(self.tls.write, data[at : at + PIECE])
+
+    def more(self) -> bytes:
+        """The next piece; b"" at the end. An end without a word of farewell may be a cut: it is told as `unclean`."""
+        try:
+            data: bytes = self._drive(self.tls.read, RECORD)
+        except _Cut:
             self.trip.unclean = True
             return b""
-        raise self.fault(error)
+        self.trip.received += len(data)
+        return data
 
-    def fault(self, error: OSError) -> TargetError:
-        """What an error of the handshake, or after it, means."""
-        if not isinstance(error, ssl.SSLError) or "timed out" in str(error):
-            return super().fault(error)
+    def is_fit(self, since: float) -> bool:
+        """As above; nothing may wait to be decrypted either."""
+        return not self._in.pending and super().is_fit(since)
+
+    def _drive(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        """One step of OpenSSL, which is given what it asks for piece by piece, as long as there is time."""
+        while True:
+            try:
+                result = step(*arguments)
+            except ssl.SSLWantReadError:
+                self._flush()
+                received = self._pull()
+                if received:
+                    self._in.write(received)
+                else:
+                    self._in.write_eof()
+            except ssl.SSLError as error:
+                with contextlib.suppress(TargetError):
+                    self._flush()  # the alert that says what we think of it
+                raise self._meant(error) from None
+            else:
+                self._flush()
+                return result
+
+    def _flush(self) -> None:
+        if self._out.pending:
+            self._push(self._out.read())
+
+    def _meant(self, error: ssl.SSLError) -> TargetError:
+        """What an error of OpenSSL means."""
         if isinstance(error, ssl.SSLCertVerificationError):
             return Unverified("tls", f"tls: {_meaning(error)}")
         word = error.reason or ""
         if word in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
             return TargetError("tls", "tls: the target does not speak TLS; is it http://, or another port?")
-        if isinstance(error, ssl.SSLZeroReturnError) or "EOF" in str(error):
-            return TargetError("tls", f"{self.trip.word}: closed in the midst of it")
-        return TargetError("tls", f"tls: {_words(word) or re.sub(r' ?[(]_ssl.*', '', str(error))}")
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) or "EOF" in str(error):
+            return _Cut("tls", "tls: the connection was closed in the handshake")
+        return TargetError("tls", f"tls: {_words(word) or _plain(error)}")
+
+
+class _Cut(TargetError):
+    """The connection ended, and TLS did not."""
+
+
+def _plain(error: OSError) -> str:
+    """An error's text without the places in Python's source."""
+    return re.sub(r" ?[(]_ssl.*", "", error.strerror or str(error))
 
 
 def _words(reason: str) -> str:
     """OpenSSL's name of an error, such as TLSV1_ALERT_PROTOCOL_VERSION, in words."""
-    found = re.fullmatch(r"(?:SSL|TLS)V\d+_ALERT_(.*)", reason)
-    return f"the target refuses: {found[1].replace('_', ' ').lower()}" if found else reason.replace("_", " ").lower()
+    words = reason.replace("_", " ").lower()
+    found = re.fullmatch(r"(?:ssl|tls)v\d+ (?:alert )?(.*)", words)
+    more = "; TLS 1.2 or later is spoken here" if "version" in words or "unsupported protocol" in words else ""
+    return f"the target refuses: {found[1]}{more}" if found else words + more
 
 
 def _meaning(error: ssl.SSLCertVerificationError) -> str:
@@ -105,48 +158,35 @@ def secure(wire: Wire, context: ssl.SSLContext, name: str) -> TlsWire:
 
     Raises TargetError, Unverified for a certificate that is refused.
     """
-    trip = wire.trip
-    trip.enter("tls", "tls")
+    wire.trip.enter("tls", "tls")
     try:
-        sock = context.wrap_socket(
-            wire.sock,
-            server_hostname=name.rstrip(".") or None,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,
-        )
-    except (OSError, ValueError) as error:  # a name that no certificate can have; a connection that is gone
-        wire.close()
-        raise TargetError("tls", f"tls: {short(error)}") from None
-    secured = TlsWire(sock, trip, wire.address)
-    try:
-        sock.settimeout(trip.left())
-        sock.do_handshake()
+        secured = TlsWire(wire, context, name)
+        secured.shake_hands()
     except BaseException as error:
-        secured.close()
-        if not isinstance(error, OSError):
-            raise
-        fault = secured.fault(error)
-        raise TargetError("tls", fault.detail) if fault.kind == "connect" else fault from None
+        wire.close()
+        if isinstance(error, ValueError):  # a name that no certificate can have
+            raise TargetError("tls", f"tls: {short(error)}") from None
+        if isinstance(error, TargetError) and error.kind == "connect":
+            raise TargetError("tls", error.detail) from None
+        raise
     return secured
 
 
 class Witness:
     """Keeps what was last read of a target's certificate: the next poll will most likely see the same."""
 
-    __slots__ = ("_facts", "_seen")
-
     def __init__(self) -> None:
-        self._seen: tuple[bytes, ...] = ()
-        self._facts: tuple[dict[str, Any], float, float] | None = None
+        self._seen: tuple[tuple[bytes, ...], tuple[dict[str, Any], float, float] | None] = ((), None)
 
-    def facts(self, sock: Any, verified: bool) -> dict[str, Any] | None:
+    def facts(self, tls: Any, verified: bool) -> dict[str, Any] | None:
         """The certificate as plain data; `days` are left until it expires, `chain_days` until the first of all does."""
-        chain = _chain(sock, verified)
-        if chain != self._seen:
-            self._facts, self._seen = _described(chain), chain
-        if self._facts is None:
+        chain = _chain(tls, verified)
+        if chain != self._seen[0]:
+            self._seen = chain, _described(chain)
+        seen, known = self._seen
+        if known is None or seen != chain:
             return None
-        facts, leaf, first = self._facts
+        facts, leaf, first = known
         now = time.time()
         told = {**facts, "verified": verified, "days": round((leaf - now) / 86400, 2)}
         if len(chain) > 1:
@@ -154,10 +194,19 @@ class Witness:
         return told
 
 
-def _chain(sock: Any, verified: bool) -> tuple[bytes, ...]:
+def fitting(refusal: str, facts: Mapping[str, Any]) -> str:
+    """What of a certificate tells most about why it was refused."""
+    if "mismatch" in refusal:
+        return f"it is for {', '.join(facts['names'][:3]) or facts['subject'] or 'nobody'}"
+    if "not yet valid" in refusal:
+        return f"it is good from {facts['not_before'][:10]} on"
+    return validity(facts)
+
+
+def _chain(tls: Any, verified: bool) -> tuple[bytes, ...]:
     """The leaf first, in DER. The others are given from Python 3.13 on."""
-    chain: list[bytes] = getattr(sock, "get_verified_chain" if verified else "get_unverified_chain", list)()
-    leaf = sock.getpeercert(binary_form=True)
+    chain: list[bytes] = getattr(tls, "get_verified_chain" if verified else "get_unverified_chain", list)()
+    leaf = tls.getpeercert(binary_form=True)
     return tuple(chain) or ((leaf,) if leaf else ())
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import select
 import socket
-import struct
-import sys
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from ..conditions import scrub
 from .lookup import Address, Resolver, literal
 from .message import TargetError
 
@@ -27,34 +26,18 @@ Guard = Callable[[str, str], None]
 NEAR = 0.02
 """Seconds that a call may last longer than it should, to save the setting of a limit for each."""
 
-LATE = (socket.timeout, TimeoutError, BlockingIOError)
-"""What is raised when the limit is reached: two types before Python 3.10, and the kernel's own."""
+LATE = (socket.timeout, TimeoutError)
+"""What is raised when the limit is reached: two types before Python 3.10."""
 
-_TIMEVAL = struct.Struct("@ll")
-_KERNEL = sys.platform == "linux" and struct.calcsize("@l") == 8
-
-
-def limit(sock: socket.socket, seconds: float) -> None:
-    """Have each call of a socket end after so long, with one of LATE.
-
-    Where it can, the kernel does it (socket(7): SO_RCVTIMEO): Python's own way takes another system call before each,
-    and gives the interpreter lock away for it, which a busy host makes long. Sockets of gevent and TLS need Python's.
-    """
-    if not _KERNEL or type(sock).__module__ != "socket":
-        sock.settimeout(seconds)
-        return
-    if sock.gettimeout() is not None:  # the host has set a default
-        sock.settimeout(None)
-    span = _TIMEVAL.pack(*divmod(max(1000, int(seconds * 1e6)), 1_000_000))  # zero would mean for ever
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+_LATE_WORDS = {"sending": "not taken in time", "tls": "handshake not done in time"}
+"""What has not happened, where it is not an answer."""
 
 
 class Trip:
     """One poll on its way: until when it may take, and what it has seen so far."""
 
     __slots__ = (
-        *("_phase", "address", "begun", "certificate", "deadline", "heads", "phases"),
+        *("_phase", "address", "at", "begun", "certificate", "deadline", "heads", "phases"),
         *("received", "redirects", "reused", "since", "tls", "unclean", "word"),
     )
 
@@ -63,7 +46,7 @@ class Trip:
         self.deadline = now + timeout
         self._phase = self.word = ""
         self.phases: dict[str, float] = {}
-        self.address = self.tls = ""
+        self.address = self.tls = self.at = ""
         self.received = self.heads = self.redirects = 0
         self.reused = self.unclean = False
         self.certificate: dict[str, Any] | None = None
@@ -86,7 +69,7 @@ class Trip:
         """The deadline has come."""
         if self.word == "body":
             return TargetError("timeout", f"body: not whole in time, {self.received - self.heads} bytes so far")
-        return TargetError("timeout", f"{self.word}: no answer in time")
+        return TargetError("timeout", f"{self.word}: {_LATE_WORDS.get(self.word, 'no answer in time')}")
 
     def end(self) -> dict[str, float]:
         """No phase any more; the seconds of all."""
@@ -102,6 +85,8 @@ class Trip:
             "bytes": self.received,
             "reused": self.reused,
         }
+        if self.at:
+            told["url"] = scrub(self.at)
         if self.tls:
             told["tls"] = self.tls
         if self.certificate is not None:
@@ -128,35 +113,40 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         """Send all of it. Raises TargetError."""
+        self._push(data)
+
+    def more(self) -> bytes:
+        """The next piece; b"" at the end of the connection. Raises TargetError."""
+        data = self._pull()
+        self.trip.received += len(data)
+        return data
+
+    def _push(self, data: bytes) -> None:
         try:
             self._limit()
             sent = self.sock.send(data)
-            while sent < len(data):  # not sendall: it would begin the limit anew with each piece that is taken
+            while sent < len(data):  # not sendall: each piece that is taken is looked at
                 self._limit()
                 sent += self.sock.send(memoryview(data)[sent:])
         except OSError as error:
             raise self.fault(error) from None
 
-    def more(self) -> bytes:
-        """The next piece; b"" at the end of the connection. Raises TargetError."""
+    def _pull(self) -> bytes:
         try:
             self._limit()
-            data = self.sock.recv(PIECE)
+            return self.sock.recv(PIECE)
         except OSError as error:
-            return self.end(error)
-        self.trip.received += len(data)
-        return data
+            raise self.fault(error) from None
 
     def _limit(self) -> None:
-        """Have the next call end with the trip; a limit that is as good as the right one is left alone."""
+        """Have the next call end with the trip; a limit that is as good as the right one is left alone.
+
+        The limit is Python's own: the kernel's (SO_RCVTIMEO) begins anew with every signal, or is forgotten.
+        """
         left = self.trip.left()
         if not left <= self.limited <= left + NEAR:
             self.limited = left
-            limit(self.sock, left)
-
-    def end(self, error: OSError) -> bytes:
-        """What an error of receiving means: b"" if it is an end of the connection like others, else it is raised."""
-        raise self.fault(error)
+            self.sock.settimeout(left)
 
     def fault(self, error: OSError) -> TargetError:
         """What an error of the socket means."""
@@ -227,7 +217,7 @@ def _connect(address: Address, port: int, trip: Trip, timeout: float) -> Wire:
     sock = None
     try:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
-        limit(sock, timeout)
+        sock.settimeout(timeout)
         sock.connect(address.at(port))
     except BaseException as error:
         if sock is not None:

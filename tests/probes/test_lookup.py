@@ -175,7 +175,7 @@ def test_a_name_that_hangs_fails_at_once_the_next_time(names: Names) -> None:
     problem(resolver, "slow", soon())
     begun = time.monotonic()
     kind, detail = problem(resolver, "slow", soon(30.0))
-    assert ("timeout", True, True) == (kind, "has not ended for" in detail, time.monotonic() - begun < 1.0)
+    assert ("timeout", True, True) == (kind, "has not ended for" in detail, time.monotonic() - begun < 2.0)
 
 
 def test_a_late_answer_is_an_answer(names: Names) -> None:
@@ -211,7 +211,7 @@ def test_a_ninth_name_fails_at_once_when_eight_have_hung(names: Names) -> None:
         thread.join(10.0)
     begun = time.monotonic()
     kind, detail = problem(resolver, "a", soon(30.0))
-    assert ("timeout", True, True) == (kind, "was not begun" in detail, time.monotonic() - begun < 1.0)
+    assert ("timeout", True, True) == (kind, "was not begun" in detail, time.monotonic() - begun < 2.0)
 
 
 def test_a_ninth_name_waits_for_its_turn(names: Names) -> None:

@@ -1138,9 +1138,9 @@ def test_an_http_probe_gives_a_fault_for_what_the_target_does() -> None:
     assert (None, "connect") == (response.status_code, response.error and response.error.kind)
 
 
-def test_an_http_probe_raises_what_the_host_raises() -> None:
-    """The harness around it makes a Result of that."""
-    with pytest.raises(KeyError):
+def test_an_http_probe_raises_when_the_host_does() -> None:
+    """The harness around it makes a Result of that; the option is named."""
+    with pytest.raises(RuntimeError, match="bearer: its function raised KeyError"):
         HttpProbe("http://127.0.0.1:9/", bearer=raising)(5.0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -17,7 +18,7 @@ from support import descriptors, python, wait_until
 
 from minimon.probes.lookup import Address, Resolver
 from minimon.probes.message import TargetError
-from minimon.probes.wire import LATE, Trip, Wire, connect, limit
+from minimon.probes.wire import Trip, Wire, connect
 from minimon.testing import RogueServer
 
 HERE = Address(socket.AF_INET, ("127.0.0.1", 0))
@@ -148,43 +149,29 @@ def test_a_guard_is_asked_for_each_address(quiet: Peer) -> None:
 # The deadline of a call
 
 
-def test_a_limit_ends_receiving(quiet: Peer) -> None:
-    """A call that would wait longer is ended."""
-    with socket.create_connection(("127.0.0.1", quiet.port)) as sock:
-        limit(sock, 0.1)
-        begun = time.monotonic()
-        with pytest.raises(LATE):
-            sock.recv(1)
-    assert True is (0.09 <= time.monotonic() - begun < 1.1)
+SIGNALLED = """
+import os, signal, socket, threading, time
+from minimon import probe
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+with socket.socket() as listening:
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(0)
+    port = listening.getsockname()[1]
+    fillers = [socket.socket() for _ in range({fillers})]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(("127.0.0.1", port))
+    begun = time.monotonic()
+    print(probe(f"http://127.0.0.1:{{port}}/", 0.4).reason, time.monotonic() - begun < 1.4)
+"""
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1e-9, 1e-4])
-def test_a_limit_of_nearly_nothing_is_not_for_ever(quiet: Peer, seconds: float) -> None:
-    """The kernel takes zero for none."""
-    with socket.create_connection(("127.0.0.1", quiet.port)) as sock:
-        limit(sock, seconds)
-        with pytest.raises(LATE):
-            sock.recv(1)
-
-
-def test_a_limit_can_be_set_anew(quiet: Peer) -> None:
-    """The last one counts."""
-    with socket.create_connection(("127.0.0.1", quiet.port)) as sock:
-        for seconds in (30.0, 86400.0, 0.05):
-            limit(sock, seconds)
-        with pytest.raises(LATE):
-            sock.recv(1)
-
-
-def test_a_limit_wins_over_a_timeout_of_the_socket(quiet: Peer) -> None:
-    """As a host's default sets one."""
-    with socket.create_connection(("127.0.0.1", quiet.port)) as sock:
-        sock.settimeout(60.0)
-        limit(sock, 0.05)
-        begun = time.monotonic()
-        with pytest.raises(LATE):
-            sock.recv(1)
-    assert True is (time.monotonic() - begun < 1.05)
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
+@pytest.mark.parametrize("fillers", [0, 4], ids=["receiving", "connecting"])
+def test_signals_do_not_prolong_the_time(fillers: int) -> None:
+    """The host's signals interrupt a call again and again; what is left of its time is not forgotten."""
+    assert "timeout True\n" == python(SIGNALLED.format(fillers=fillers), "-W", "ignore").stdout
 
 
 def wire_to(server: Peer, timeout: float) -> Wire:
@@ -239,6 +226,7 @@ def test_who_takes_nothing_does_not_hold_us() -> None:
 
 
 DEFAULT = """
+import signal
 import socket
 socket.setdefaulttimeout({default})
 from minimon import probe
