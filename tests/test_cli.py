@@ -177,9 +177,9 @@ def test_addresses_are_polled_at_the_same_time(say: Any) -> None:
     """Two that answer late take as long as one."""
     with RogueServer("silent") as server:
         began = time.monotonic()
-        code, out, _ = say("check", "--timeout", "0.3", *[server.url] * 8)
+        code, out, _ = say("check", "--timeout", "0.2", *[server.url] * 8)
         seconds = time.monotonic() - began
-    assert (code, out.count("✗ fail"), seconds < 0.3 + 0.5 + 1.0) == (FAILED, 8, True)
+    assert (code, out.count("✗ fail"), seconds < 0.2 + 0.5 + 1.0) == (FAILED, 8, True)
 
 
 def test_results_are_json(say: Any, ok: str) -> None:
@@ -322,7 +322,7 @@ def test_a_run_of_json_is_a_line_per_poll(say: Any, file: Any) -> None:
     """With --json stdout has nothing but objects, one for each poll; the note is on stderr."""
     with RogueServer("ok") as server:
         path = file(good={"target": server.url, "every": 0.02})
-        code, out, err = say("run", path, "--json", "--seconds", "0.4")
+        code, out, err = say("run", path, "--json", "--seconds", "0.2")
         asked = len(server.requests)
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, {line["outcome"] for line in lines}, asked - 1 <= len(lines) <= asked, err.count("\n")) == (
@@ -338,7 +338,7 @@ def test_a_configuration_of_taht_runs() -> None:
     names = {"rogue", "rogue #2", "rogue #3", "any content", "no content"}
     with RogueServer("taht", max_delay=0, seed=1) as server:
         path = str(DATA / "taht_config.py")
-        with running("run", path, "--port", "0", "--log", "--seconds", "1", ROGUE_URL=server.url) as process:
+        with running("run", path, "--port", "0", "--log", "--seconds", "0.6", ROGUE_URL=server.url) as process:
             out, _ = process.communicate(timeout=20)
     line = re.compile(rf"\S+Z (?:-1|\d+) (.+) {server.url}\S* (BadContent )?\d+\.\d\d")
     found = [line.fullmatch(each) for each in out.splitlines()]
@@ -559,21 +559,21 @@ DRAWING = re.compile(r"\x1b\[(?:\d+A|K|J)")
 @UNIX
 def test_the_table_is_redrawn_on_a_terminal(file: Any, ok: str) -> None:
     """On a terminal the table is drawn in place, in colours."""
-    code, written = on_terminal("run", file(good={"target": ok, "every": 0.05}), "--seconds", "0.6")
+    code, written = on_terminal("run", file(good={"target": ok, "every": 0.05}), "--seconds", "0.4")
     assert (code, "\x1b[5A\r" in written, "\x1b[32m● up" in written) == (FINE, True, True)
 
 
 @UNIX
 def test_no_color_is_respected(file: Any, ok: str) -> None:
     """With NO_COLOR the table is drawn in place without colours."""
-    _, written = on_terminal("run", file(good={"target": ok}), "--seconds", "0.3", NO_COLOR="1")
+    _, written = on_terminal("run", file(good={"target": ok}), "--seconds", "0.2", NO_COLOR="1")
     assert (COLOUR.findall(written), bool(DRAWING.findall(written))) == ([], True)
 
 
 @UNIX
 def test_a_dumb_terminal_gets_lines() -> None:
     """A terminal that cannot move its cursor is written to like a file."""
-    _, written = on_terminal("demo", "--seconds", "0.3", TERM="dumb")
+    _, written = on_terminal("demo", "--seconds", "0.2", TERM="dumb")
     assert "\x1b" not in written
 
 
@@ -582,7 +582,7 @@ def test_a_dumb_terminal_gets_lines() -> None:
 def test_lines_fit_the_terminal(file: Any, columns: int, more: dict[str, str]) -> None:
     """The width is that of the terminal, or what COLUMNS says."""
     path = file(**{"a check of a long name": {"target": f"tcp://127.0.0.1:{closed_port()}", "every": 0.1}})
-    _, written = on_terminal("run", path, "--seconds", "0.3", columns=columns, **more)
+    _, written = on_terminal("run", path, "--seconds", "0.2", columns=columns, **more)
     lines = COLOUR.sub("", DRAWING.sub("", written)).replace("\r", "").split("\n")
     assert [line for line in lines[2:] if len(line) > 40] == []
 
@@ -592,7 +592,7 @@ def test_control_characters_of_a_target_do_not_reach_the_terminal(file: Any) -> 
     """What a server answers cannot move the cursor or set the title."""
     with RogueServer("ok", body=b"\x1b]0;evil\x07\x1b[2J\x9b31m") as server:
         path = file(a={"target": server.url, "every": 0.05, "fall": 1, "expect": {"text": "x"}})
-        _, written = on_terminal("run", path, "--seconds", "0.3", columns=160)
+        _, written = on_terminal("run", path, "--seconds", "0.2", columns=160)
     left = COLOUR.sub("", DRAWING.sub("", written)).replace("\r", "").replace("\n", "")
     assert ("evil" in left, [char for char in left if not char.isprintable()]) == (True, [])
 

@@ -8,7 +8,7 @@ import pytest
 
 from minimon import Check, ConfigError
 from minimon.options import OPTIONS, TAKEN
-from minimon.probes import prepare
+from minimon.probes import Shared, prepare
 from minimon.probes.http import HttpProbe
 
 URL = "https://127.0.0.1:9/"
@@ -124,10 +124,16 @@ def test_an_http_probe_refuses_the_same(key: str, value: Any) -> None:
         HttpProbe(URL, **{key: value})
 
 
+@pytest.fixture(scope="module")
+def shared() -> Shared:
+    """Where authorities are loaded once for all."""
+    return Shared()
+
+
 @pytest.mark.parametrize(("key", "value"), [each for each in pairs(GOOD) if each.values[0] not in ("ca_file", "cert")])
-def test_what_a_check_takes_can_be_made_ready(key: str, value: Any) -> None:
+def test_what_a_check_takes_can_be_made_ready(shared: Shared, key: str, value: Any) -> None:
     """No option fails later than at construction, but for files."""
-    assert "web" == prepare(made(key, value).spec()).name
+    assert "web" == prepare(made(key, value).spec(), shared).name
 
 
 @pytest.mark.parametrize("scheme", TAKEN)

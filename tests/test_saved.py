@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from support import few
 
 from minimon.checks import Check
 from minimon.history import History
@@ -90,7 +91,7 @@ def some(chance: random.Random) -> History:
     return lived(chance.choices(luck, k=n), every, chance.choice((CHECK, QUICK)))
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", few(range(25), 10))
 def test_it_comes_back_and_goes_on_as_if_nothing_had_been(seed: int) -> None:
     """Status, counts, results, uptime and latencies are those of a history that was never saved."""
     one, other = (some(random.Random(seed)) for _ in range(2))

@@ -356,7 +356,7 @@ def test_a_scheduler_that_never_came_is_not_green(make: MakeMonitor, clock: Slee
 
 # A process that is really stopped
 
-STOPPED = 1.6
+STOPPED = 1.4
 CHILD = """
 import json, sys, time
 from minimon import Check, HealthCheckServer, Monitor

@@ -55,8 +55,9 @@ class Head(NamedTuple):
     @property
     def persists(self) -> bool:
         """Whether the connection may carry another request (RFC 9112, 9.3)."""
-        said = Headers(self.pairs).get_all("connection")
-        return self.minor != b"0" and not any("close" in text.lower() for text in said)
+        if self.minor == b"0" or b"connection" not in self.fields.lower():
+            return self.minor != b"0"
+        return not any("close" in text.lower() for text in Headers(self.pairs).get_all("connection"))
 
     def pairs(self) -> list[tuple[str, str]]:
         """The header fields, taken apart."""

@@ -121,7 +121,7 @@ class Plan:
         if not wire.is_fit(trip.begun - LONGEST_KEPT):
             wire.close()
             return None
-        wire.trip = trip
+        wire.take(trip)
         if wire.verified is not None:
             self._look_at(wire, wire.verified)
         return wire

@@ -80,6 +80,8 @@ class TlsWire(Wire):
     def more(self) -> bytes:
         """The next piece; b"" at the end. An end without a word of farewell may be a cut: it is told as `unclean`."""
         try:
+            if not self._in.pending:
+                self._feed()  # it would ask for it by an exception
             data: bytes = self._drive(self.tls.read, RECORD)
         except _Cut:
             self.trip.unclean = True
@@ -98,11 +100,7 @@ class TlsWire(Wire):
                 result = step(*arguments)
             except ssl.SSLWantReadError:
                 self._flush()
-                received = self._pull()
-                if received:
-                    self._in.write(received)
-                else:
-                    self._in.write_eof()
+                self._feed()
             except ssl.SSLError as error:
                 with contextlib.suppress(TargetError):
                     self._flush()  # the alert that says what we think of it
@@ -110,6 +108,13 @@ class TlsWire(Wire):
             else:
                 self._flush()
                 return result
+
+    def _feed(self) -> None:
+        received = self._pull()
+        if received:
+            self._in.write(received)
+        else:
+            self._in.write_eof()
 
     def _flush(self) -> None:
         if self._out.pending:

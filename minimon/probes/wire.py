@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
@@ -26,11 +29,16 @@ Guard = Callable[[str, str], None]
 NEAR = 0.02
 """Seconds that a call may last longer than it should, to save the setting of a limit for each."""
 
-LATE = (socket.timeout, TimeoutError)
-"""What is raised when the limit is reached: two types before Python 3.10."""
+LATE = (socket.timeout, TimeoutError, BlockingIOError)
+"""What is raised when the limit is reached: two types before Python 3.10, and what the kernel says."""
 
 _LATE_WORDS = {"sending": "not taken in time", "tls": "handshake not done in time"}
 """What has not happened, where it is not an answer."""
+
+
+_TIMEVAL = struct.Struct("@ll")
+_KERNEL = sys.platform == "linux" and struct.calcsize("@l") == 8
+_PLAIN = socket.socket if socket.socket.__module__ == "socket" else None
 
 
 class Trip:
@@ -99,7 +107,7 @@ class Trip:
 class Wire:
     """A connected socket, in the hands of one trip after the other."""
 
-    __slots__ = ("address", "limited", "made", "pid", "rest", "sock", "trip", "verified")
+    __slots__ = ("_by_kernel", "address", "limited", "made", "pid", "rest", "sock", "trip", "verified")
 
     def __init__(self, sock: socket.socket, trip: Trip, address: str) -> None:
         self.sock, self.trip, self.address = sock, trip, address
@@ -110,6 +118,7 @@ class Wire:
         self.verified: bool | None = None
         """Whether the certificate of the other side was; None without TLS."""
         self.limited = -1.0
+        self._by_kernel = False
 
     def send(self, data: bytes) -> None:
         """Send all of it. Raises TargetError."""
@@ -139,14 +148,30 @@ class Wire:
             raise self.fault(error) from None
 
     def _limit(self) -> None:
-        """Have the next call end with the trip; a limit that is as good as the right one is left alone.
-
-        The limit is Python's own: the kernel's (SO_RCVTIMEO) begins anew with every signal, or is forgotten.
-        """
+        """Have the next call end with the trip; a limit that is as good as the right one is left alone."""
         left = self.trip.left()
-        if not left <= self.limited <= left + NEAR:
-            self.limited = left
+        if left <= self.limited <= left + NEAR:
+            return
+        self.limited = left
+        if not self._by_kernel:
             self.sock.settimeout(left)
+            return
+        span = _TIMEVAL.pack(*divmod(max(1000, int(left * 1e6)), 1_000_000))  # zero would mean for ever
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+
+    def take(self, trip: Trip) -> None:
+        """From now on it is another trip's.
+
+        Where it can, the kernel keeps its limits then (socket(7): SO_RCVTIMEO): Python's own way takes another system
+        call before each, and gives the interpreter lock away for it. Not on the main thread, whose calls the host's
+        signals interrupt, for then the kernel's limit begins anew. Not for sockets of gevent either.
+        """
+        self.trip = trip
+        by_kernel = _KERNEL and threading.get_ident() != threading.main_thread().ident
+        if by_kernel is not self._by_kernel and type(self.sock) is _PLAIN:
+            self._by_kernel, self.limited = by_kernel, -1.0
+            self.sock.settimeout(None)
 
     def fault(self, error: OSError) -> TargetError:
         """What an error of the socket means."""

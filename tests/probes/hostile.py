@@ -672,18 +672,21 @@ def _filled(value: Any, known: Mapping[str, str]) -> Any:
 
 def poll(ask: Ask, places: Mapping[str, str], batch: int = BATCH, cap: float = CAP) -> Iterator[tuple[str, Seen]]:
     """Poll every case in a process of its own, some at a time. What has not ended after `cap` seconds is ended."""
-    waiting = sorted(CASES, key=lambda name: -CASES[name].timeout)  # those that hang are last, and idle
-    running = 0
+    waiting = sorted(CASES, key=lambda name: CASES[name].timeout)  # those that hang are first: they idle
+    running: dict[int, bool] = {}  # whether it idles
     reading, writing = os.pipe()
     with open(reading, encoding="ascii") as lines:
         while waiting or running:
-            while waiting and running < batch * (3 if CASES[waiting[0]].timeout == HANGING else 1):
+            idles = bool(waiting) and CASES[waiting[0]].timeout == HANGING
+            if waiting and list(running.values()).count(idles) < batch * (3 if idles else 1):
                 name = waiting.pop(0)
-                if not os.fork():
+                child = os.fork()
+                if not child:
                     _child(name, ask, places, writing, cap)
-                running += 1
-            _, status = os.wait()
-            running -= 1
+                running[child] = idles
+                continue
+            child, status = os.wait()
+            del running[child]
             if status == 0:  # then it has written its line
                 name, *seen = json.loads(lines.readline())
                 yield name, Seen(*seen)

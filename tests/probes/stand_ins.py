@@ -181,11 +181,18 @@ def verdict(result: Result) -> tuple[str, str]:
     return result.outcome.value, result.reason
 
 
-def free_port() -> int:
-    """A port on which nobody listens."""
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """A port that is ours, and on which nobody listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+        yield int(sock.getsockname()[1])
+
+
+def free_port() -> int:
+    """A port on which nobody listens, as far as can be known."""
+    with closed_port() as port:
+        return port
 
 
 @contextlib.contextmanager

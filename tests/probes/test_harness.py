@@ -497,8 +497,8 @@ def test_an_interrupt_is_not_swallowed() -> None:
     code = """
 import _thread, threading
 from minimon import probe
-threading.Timer(0.1, _thread.interrupt_main).start()
-probe(lambda: threading.Event().wait(0.4) or True)
+threading.Timer(0.05, _thread.interrupt_main).start()
+probe(lambda: threading.Event().wait(0.2) or True)
 print("not interrupted")
 """
     done = python(code)

@@ -58,27 +58,27 @@ def quiet() -> Iterator[Peer]:
 def test_a_dead_address_leaves_time_for_the_next(quiet: Peer) -> None:
     """Each has its share of what is left: the second of two is tried after half of it."""
     with black_hole(port=quiet.port):
-        trip = Trip(1.0)
+        trip = Trip(0.5)
         wire = connect("name", quiet.port, trip, names(HOLE, HERE))
         wire.close()
     phases = trip.end()
-    assert (quiet.address, True) == (trip.address, 0.45 < phases["connect"] < 1.0)
+    assert (quiet.address, True) == (trip.address, 0.23 < phases["connect"] < 0.5)
 
 
 def test_the_last_address_has_all_that_is_left(quiet: Peer) -> None:
     """A refusal takes no time from the others: three addresses, the second swallows, the third answers."""
     with black_hole(port=quiet.port):
-        trip = Trip(1.0)
+        trip = Trip(0.5)
         connect("name", quiet.port, trip, names(NOBODY, HOLE, HERE)).close()
         left = trip.left()
-    assert (quiet.address, True) == (trip.address, 0.0 < left < 0.6)
+    assert (quiet.address, True) == (trip.address, 0.0 < left < 0.3)
 
 
 def test_dead_addresses_end_at_the_deadline() -> None:
     """All together take no longer than one."""
     with black_hole() as port:
-        kind, detail, seconds = failure(port, 0.4, HOLE, HOLE, HOLE, HOLE)
-    assert ("timeout", True, True) == (kind, "no answer from 127.0.0.2" in detail, 0.35 < seconds < 1.4)
+        kind, detail, seconds = failure(port, 0.15, HOLE, HOLE, HOLE, HOLE)
+    assert ("timeout", True, True) == (kind, "no answer from 127.0.0.2" in detail, 0.1 < seconds < 1.15)
 
 
 def test_the_first_that_answers_is_taken(quiet: Peer) -> None:
@@ -111,15 +111,15 @@ def test_a_look_up_takes_from_the_same_time() -> None:
     """What is left after it is for connecting."""
 
     def late(host: str, family: int) -> list[Address]:
-        pause(0.3)
+        pause(0.1)
         return [HOLE]
 
     with black_hole() as port:
-        begun, trip = time.monotonic(), Trip(0.5)
+        begun, trip = time.monotonic(), Trip(0.2)
         with pytest.raises(TargetError):
             connect("name", port, trip, Resolver(late))
     phases = trip.end()
-    assert (True, True) == (time.monotonic() - begun < 1.5, 0.28 < phases["dns"] < phases["total"])
+    assert (True, True) == (time.monotonic() - begun < 1.2, 0.09 < phases["dns"] < phases["total"])
 
 
 def test_a_literal_address_is_not_looked_up(quiet: Peer) -> None:
@@ -153,7 +153,7 @@ SIGNALLED = """
 import os, signal, socket, threading, time
 from minimon import probe
 signal.signal(signal.SIGALRM, lambda *_: None)
-signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+signal.setitimer(signal.ITIMER_REAL, 0.03, 0.03)
 with socket.socket() as listening:
     listening.bind(("127.0.0.1", 0))
     listening.listen(0)
@@ -163,7 +163,7 @@ with socket.socket() as listening:
         filler.setblocking(False)
         filler.connect_ex(("127.0.0.1", port))
     begun = time.monotonic()
-    print(probe(f"http://127.0.0.1:{{port}}/", 0.4).reason, time.monotonic() - begun < 1.4)
+    print(probe(f"http://127.0.0.1:{{port}}/", 0.2).reason, time.monotonic() - begun < 1.2)
 """
 
 
@@ -188,63 +188,50 @@ def test_pieces_do_not_prolong_the_time() -> None:
 
     with peer(drip) as server:
         begun = time.monotonic()
-        with contextlib.closing(wire_to(server, 0.4)) as wire, pytest.raises(TargetError):
+        with contextlib.closing(wire_to(server, 0.2)) as wire, pytest.raises(TargetError):
             while True:
                 wire.more()
-    assert True is (0.3 < time.monotonic() - begun < 1.4)
+    assert True is (0.1 < time.monotonic() - begun < 1.2)
 
 
-def test_who_takes_little_by_little_does_not_prolong_the_time() -> None:
-    """A request that is larger than all buffers, and a target that reads a piece of it now and then."""
-
-    def sip(client: socket.socket) -> None:
-        while client.recv(65536):
-            pause()
-
-    with peer(sip) as server:
-        begun = time.monotonic()
-        with contextlib.closing(wire_to(server, 0.4)) as wire, pytest.raises(TargetError) as caught:
-            wire.send(b"x" * (16 << 20))
-        seconds = time.monotonic() - begun
-    assert ("timeout", True) == (caught.value.kind, seconds < 1.4)
-
-
-def test_who_takes_nothing_does_not_hold_us() -> None:
-    """Sending ends at the deadline, too."""
+@pytest.mark.parametrize("sip", [0, 65536])
+def test_who_takes_little_does_not_prolong_the_time(sip: int) -> None:
+    """A request that is larger than all buffers, and a target that reads a piece of it now and then, or nothing."""
     enough = threading.Event()
 
-    def idle(client: socket.socket) -> None:
-        enough.wait(5.0)
+    def slow(client: socket.socket) -> None:
+        while not enough.wait(0.03):
+            if sip:
+                client.recv(sip)
 
-    with peer(idle) as server:
+    with peer(slow) as server:
         begun = time.monotonic()
-        with contextlib.closing(wire_to(server, 0.3)) as wire, pytest.raises(TargetError) as caught:
+        with contextlib.closing(wire_to(server, 0.12)) as wire, pytest.raises(TargetError) as caught:
             wire.send(b"x" * (32 << 20))
         seconds = time.monotonic() - begun
         enough.set()
-    assert ("timeout", True) == (caught.value.kind, seconds < 1.3)
+    assert ("timeout", True) == (caught.value.kind, seconds < 1.12)
 
 
 DEFAULT = """
 import signal
 import socket
-socket.setdefaulttimeout({default})
 from minimon import probe
-for url, timeout in ({slow!r}, 10.0), ({silent!r}, 0.3), ({hole!r}, 0.3):
-    result = probe(url, timeout)
-    print(result.outcome, result.reason, result.elapsed < timeout + 1.0)
-print(socket.getdefaulttimeout() == {default})
+for default in 0.05, 60.0:
+    socket.setdefaulttimeout(default)
+    for url, timeout in ({slow!r}, 10.0), ({silent!r}, 0.1), ({hole!r}, 0.1):
+        result = probe(url, timeout)
+        print(result.outcome, result.reason, result.elapsed < timeout + 1.0)
+    print(socket.getdefaulttimeout() == default)
 """
 
 
-@pytest.mark.parametrize("default", [0.05, 60.0])
-def test_a_default_timeout_of_the_host_changes_nothing(default: float) -> None:
+def test_a_default_timeout_of_the_host_changes_nothing() -> None:
     """Neither shorter nor longer than the check's own, connecting too; and it is left as it was."""
-    with RogueServer("delay", seconds=0.3) as slow, RogueServer("silent") as silent, black_hole() as port:
-        hole = f"tcp://127.0.0.2:{port}"
-        done = python(DEFAULT.format(default=default, slow=slow.url, silent=silent.url, hole=hole))
-    expected = "pass  True\nfail timeout True\nfail timeout True\nTrue"
-    assert (expected, "") == (done.stdout.strip(), done.stderr)
+    with RogueServer("delay", seconds=0.1) as slow, RogueServer("silent") as silent, black_hole() as port:
+        done = python(DEFAULT.format(slow=slow.url, silent=silent.url, hole=f"tcp://127.0.0.2:{port}"))
+    expected = "pass  True\nfail timeout True\nfail timeout True\nTrue\n" * 2
+    assert (expected, "") == (done.stdout, done.stderr)
 
 
 # Its phases
