@@ -57,10 +57,10 @@ def poll_once(checks: Sequence[Check], clock: Clock | None = None) -> Iterator[t
     clock = clock or SystemClock()
     pool, shared = Pool("minimon-once", 0, MOST, eager=True), Shared()
     polls = [_Poll(check, shared, clock) for check in checks]
-    for poll in polls:
-        pool.submit(poll)
     turns = 1 + len(polls) // MOST
     end = clock.monotonic() + turns * (max((check.timeout for check in checks), default=0.0) + 2 * GRACE)
+    for poll in polls:
+        pool.submit(poll)
     try:
         for poll in polls:
             while not (poll.done.is_set() or poll.overdue() or clock.monotonic() > end):

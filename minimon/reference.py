@@ -78,7 +78,7 @@ TRANSPORT = {
     "reused": "whether the connection was there already: reuse=True",
     "tls": "the version of TLS",
     "certificate": "subject, issuer, names, not_before, not_after, days (left), fingerprint (SHA-256), verified;"
-    " chain_days, of the first of its chain to expire, from Python 3.13 on",
+    " chain_days and chain_not_after, of the first of its chain to expire, from Python 3.13 on",
     "unclean": "true when TLS ended without a farewell, and only the end of the connection ended the body",
 }
 """What is told of the way of an answer."""

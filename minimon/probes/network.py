@@ -209,7 +209,8 @@ class Plan:
         if left >= self.warn_days:
             return ""
         if left < facts["days"]:
-            return f"an authority of the certificate expires in {left:.1f} days, cert_warn_days {self.warn_days:g}"
+            when = f"{left:.1f} days ({facts['chain_not_after'][:10]})"
+            return f"an authority of the certificate expires in {when}, cert_warn_days {self.warn_days:g}"
         return f"certificate: {validity(facts)}, cert_warn_days {self.warn_days:g}"
 
 

@@ -195,7 +195,7 @@ class Witness:
         now = time.time()
         told = {**facts, "verified": verified, "days": round((leaf - now) / 86400, 2)}
         if len(chain) > 1:
-            told["chain_days"] = round((first - now) / 86400, 2)
+            told.update(chain_days=round((first - now) / 86400, 2), chain_not_after=stamp(first))
         return told
 
 
