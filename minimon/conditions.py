@@ -182,7 +182,7 @@ def _contains(value: Any) -> Test:
 
 
 def _json(value: Any) -> Test:
-    """The whole body as JSON equals this; True is not 1, 1 equals 1.0."""
+    """The whole body as JSON equals this; True is not 1, 1 equals 1.0; the last of equal keys counts."""
     parse_json(b"null")  # imports json: in the midst of that on a worker, a fork would leave the import lock held
 
     def test(response: Response) -> str | None:

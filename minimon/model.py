@@ -188,7 +188,10 @@ def _charset(content_type: str) -> str:
 
 
 def parse_json(body: bytes) -> Any:
-    """Bytes as JSON, strictly. Raises ValueError, for nesting too deep and numbers too long as well."""
+    """Bytes as JSON, strictly (RFC 8259); the last of equal keys counts.
+
+    Raises ValueError: for NaN and Infinity, what is not UTF-8, nesting too deep, numbers too long or too large as well.
+    """
     import json
 
     try:
@@ -235,7 +238,7 @@ class Result(NamedTuple):
     started: float | None = None
     """Start of the run, seconds by the monitor's monotonic clock: puts results in order; None where it is not known."""
     transport: Mapping[str, Any] | None = None
-    """How it came: address, redirects, bytes, reused; with TLS its version (tls) and the certificate."""
+    """How it came: address, redirects (and then url), bytes, reused; with TLS its version (tls) and the certificate."""
 
     @property
     def ok(self) -> bool:

@@ -73,7 +73,7 @@ LATENCY = {
 TRANSPORT = {
     "phases": "seconds by phase, of those that were entered: dns, connect, proxy, tls, first_byte, transfer; and total",
     "address": "that was connected to",
-    "redirects": "that were followed",
+    "redirects, url": "how many were followed, and where they led",
     "bytes": "received, heads included",
     "reused": "whether the connection was there already: reuse=True",
     "tls": "the version of TLS",
