@@ -38,11 +38,12 @@ class Probe:
 
     A Probe is called on a worker thread, returns within `timeout` seconds, and never raises for what the target
     does: that is a Response with an `error`. One that asks over a network names its `host`, for the canaries.
-    `shown` is what it is called where people see it, if not by its class.
+    `shown` is what it is called where people see it, if not by its class; texts in `secrets` are never shown.
     """
 
     host = ""
     shown = ""
+    secrets: tuple[str, ...] = ()
 
     def __call__(self, timeout: float) -> Response:
         """Observe once; the answer is a Response."""

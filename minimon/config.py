@@ -48,7 +48,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .checks import VALUES, Check, Resource
+from .checks import VALUES, Check, Resource, scheme_of
 from .conditions import short
 from .errors import ConfigError, did_you_mean
 from .monitor import Monitor
@@ -403,6 +403,8 @@ def _check(where: str, name: str, said: Any, secrets: _Secrets) -> Check:
     target = secrets.text(f"{where}.target", written)
     if not isinstance(target, str):
         raise ConfigError(f"{where}.target must be an address, got {_kind(target)}")
+    if scheme_of(target) in ("tcp", "tls") and isinstance(options.get("expect"), str):
+        options["expect"] = {"contains": options["expect"]}
     options = _options(where, options, secrets)
     try:
         return Check(name, target, **options)

@@ -42,7 +42,8 @@ def _headers(where: str, value: Any) -> None:
 def header_value(where: str, text: Any) -> str:
     """The value, if a header can carry it. Raises ConfigError, which does not show it: it may be a secret."""
     if not isinstance(text, str) or _UNSENDABLE.search(text):
-        raise ConfigError(f"{where} must be a text of one line (Latin-1)")
+        got = "" if isinstance(text, str) else f", got {type(text).__name__}"
+        raise ConfigError(f"{where} must be a text of one line (Latin-1){got}")
     return text
 
 
@@ -214,7 +215,9 @@ def _send(where: str, value: Any) -> None:
 
 def _list(where: str, value: Any) -> None:
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(item, str) for item in value):
-        raise ConfigError(f"{where} must be a list of texts, got {value!r:.60}")
+        raise ConfigError(f"{where} must be a list of texts, and not empty, got {value!r:.60}")
+    if any("//" in item for item in value):
+        raise ConfigError(f"{where}: give hosts and networks, not URLs")
 
 
 def _flag(where: str, value: Any) -> None:

@@ -156,7 +156,8 @@ def how_it_came(result: Result) -> Iterator[str]:
     transport = result.transport or {}
     if transport.get("address"):
         times = "  ".join(f"{phase} {seconds * 1000:.1f}" for phase, seconds in (result.phases or {}).items())
-        hops = f", {transport['redirects']} redirects" if transport["redirects"] else ""
+        number = transport["redirects"]
+        hops = f", {number} redirect{'s' * (number > 1)}" if number else ""
         yield f"        ms: {times}  ({transport['address']}, {transport['bytes']} bytes{hops})"
     facts = transport.get("certificate")
     if facts:

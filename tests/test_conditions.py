@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minimon.conditions import KEYS, Condition, Unmet, compile, quoted, same_json, short
+from minimon.conditions import KEYS, Condition, Unmet, compile, quoted, same_json, scrub, short
 from minimon.errors import ConfigError
 from minimon.model import Response
 
@@ -319,6 +319,22 @@ def test_the_keys_are_these() -> None:
 def test_a_text_is_one_line(text: object, line: str) -> None:
     """Control characters, line ends and lone surrogates become blanks."""
     assert line == short(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("GET /a/b?token=s3cret&x=y HTTP/1.1", "GET /a/b?token=***&x=*** HTTP/1.1"),
+        ("no such page: '/a?token=s3cret'", "no such page: '/a?token=***'"),
+        ("/?a=s3cret", "/?a=***"),
+        ("is a=b? yes", "is a=b? yes"),
+        ("a/b&c=d", "a/b&c=d"),
+        ("?a=b", "?a=b"),
+    ],
+)
+def test_a_query_is_masked_after_a_path_too(text: str, masked: str) -> None:
+    """A target may repeat what it was asked for; a text without a path and a query stays as it is."""
+    assert (masked, masked) == (scrub(text), short(text))
 
 
 @pytest.mark.parametrize(

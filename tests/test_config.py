@@ -228,6 +228,19 @@ def test_an_authority_that_is_not_there_is_refused(write: Write) -> None:
     assert message.startswith("c.json: checks.search: ") and "/no/such/file.pem" in message
 
 
+@pytest.mark.parametrize(
+    "said", [{"ca_file": "tls/x.pem"}, {"cert": "tls/x.pem"}, {"cert": ["tls/x.pem", "tls/y.pem"]}]
+)
+def test_files_are_meant_from_the_folder_of_the_file(write: Write, said: dict[str, Any]) -> None:
+    """Wherever the program was started."""
+    path = write("c.json", one(**{**said, "target": "https://127.0.0.1/"}))
+    message = refused(path)
+    assert (True, True) == (
+        message.startswith("c.json: checks.search: "),
+        str(pathlib.Path(path).parent / "tls/x.pem") in message,
+    )
+
+
 def test_an_unknown_scheme_is_refused_with_a_hint(write: Write) -> None:
     """The message has the check and the scheme that was meant."""
     message = refused(write("c.json", {"checks": {"a": {"target": "htps://a/"}}}))

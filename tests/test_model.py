@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import encodings
 import json
 import pickle
+import sys
+import time
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from support import python
 
 from minimon.model import (
     REASONS,
@@ -240,6 +244,48 @@ def test_text_is_decoded_and_never_fails(content_type: str, body: bytes, text: s
 
 
 @pytest.mark.parametrize(
+    ("charset", "body"),
+    [
+        ("punycode", b"bcher-kva"),
+        ("idna", b"xn--bcher-kva"),
+        ("unicode_escape", rb"\u0041"),
+        ("Unicode-Escape", rb"\u0041"),
+        ("raw_unicode_escape", rb"\u0041"),
+        ("rot13", b"abc"),
+        ("rot_13", b"abc"),
+        ("hex", b"6162"),
+        ("base64", b"YWJj"),
+        ("uu", b"abc"),
+        ("bz2", b"abc"),
+    ],
+)
+def test_a_charset_that_is_for_no_texts_is_not_obeyed(charset: str, body: bytes) -> None:
+    """Python has codecs that are no charsets, and some of them take long: the body is UTF-8 then."""
+    assert body.decode() == Response(200, body, {"Content-Type": f"text/plain; charset={charset}"}).text
+
+
+@pytest.mark.parametrize("name", ["x" * 60_000, "no-such-charset", "utf-8-" + "9" * 100])
+def test_the_names_of_charsets_are_not_remembered(name: str) -> None:
+    """A target that makes up a new one each time does not make Python's list of them grow."""
+    before = len(encodings._cache)  # type: ignore[attr-defined]
+    texts = {Response(200, b"OK", {"Content-Type": f"text/plain; charset={name}{n}"}).text for n in range(20)}
+    assert ({"OK"}, before) == (texts, len(encodings._cache))  # type: ignore[attr-defined]
+
+
+def test_text_is_decoded_once() -> None:
+    """Several conditions may look at it."""
+    response = Response(200, "grün".encode())
+    assert response.text is response.text
+
+
+def test_another_body_is_another_text() -> None:
+    """A Probe of the host may replace it, when it has looked at it too."""
+    response = Response(200, b"before")
+    before, response.body = response.text, b"after"
+    assert ("before", "after") == (before, response.text)
+
+
+@pytest.mark.parametrize(
     ("body", "value"),
     [(b"{}", {}), (b"[1, 2.5]", [1, 2.5]), (b"null", None), (b'"x"', "x"), (b"\xef\xbb\xbf{}", {}), (b"1e308", 1e308)],
 )
@@ -270,6 +316,37 @@ def test_what_is_not_json_is_a_value_error(body: bytes) -> None:
     """Infinite numbers, endless digits and endless nesting among it."""
     with pytest.raises(ValueError):
         Response(200, body).json()
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_number_may_have_so_many_digits(sign: str) -> None:
+    """As many as Python takes by default."""
+    assert int(sign + "9" * 4300) == Response(200, f"[{sign}{'9' * 4300}]").json()[0]
+
+
+@pytest.mark.parametrize("body", ["9" * 4301, f'{{"a": [{"9" * 500_000}]}}'], ids=["4301", "500000"])
+def test_a_number_of_more_digits_is_refused_at_once(body: str) -> None:
+    """With words of its own."""
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match=f"a number of {body.count('9')} digits is too long"):
+        Response(200, body).json()
+    assert time.monotonic() - begun < 1.0
+
+
+@pytest.mark.skipif(not hasattr(sys, "set_int_max_str_digits"), reason="this Python has no limit to lift")
+def test_a_host_without_a_limit_of_digits_is_not_held_up() -> None:
+    """It may have lifted Python's for its own purposes; a target's number is refused all the same."""
+    script = """
+import sys, time
+sys.set_int_max_str_digits(0)
+from minimon.model import Response
+begun = time.monotonic()
+try:
+    Response(200, "9" * 1_000_000).json()
+except ValueError as error:
+    print(error, time.monotonic() - begun < 1.0)
+"""
+    assert "a number of 1000000 digits is too long True\n" == python(script).stdout
 
 
 @pytest.mark.parametrize(

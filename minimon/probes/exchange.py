@@ -90,7 +90,7 @@ def _chunks(wire: Wire, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> TargetError:
-    return TargetError("too_large", f"body: more than {limit} bytes")
+    return TargetError("too_large", f"body: more than {limit} bytes (max_body)")
 
 
 def exchange(wire: Wire, question: Question) -> Answer:

@@ -9,8 +9,12 @@ check.)
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import functools
 import json
+import re
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping
@@ -31,6 +35,11 @@ MAX_BODY = 1 << 20
 """Bytes of an answer's body that are read at most, unless `max_body` says otherwise."""
 PACKED = ("gzip", "x-gzip", "deflate")
 """Content codings that are unpacked."""
+HARMLESS = (
+    *("accept", "accept-encoding", "accept-language", "cache-control", "connection", "content-type", "host"),
+    *("origin", "referer", "upgrade", "user-agent"),
+)
+"""Headers whose values may be shown."""
 WINDOW = 1 << 14
 """Bytes that are unpacked at once."""
 
@@ -55,6 +64,8 @@ class HttpProbe(Probe):
         self._read_body = options.get("read_body", True)
         try:
             peer, userinfo = peer_of(url)
+            if userinfo and ("auth" in options or "bearer" in options):
+                raise ConfigError("HttpProbe: give either a login in the address, or auth or bearer")
             self._plan = HttpPlan(options, network, tls=peer.scheme == "https")
             headers, self._functions = _headers(options, userinfo)
             self._ask = _ask(peer, self._plan, headers, options)
@@ -62,6 +73,7 @@ class HttpProbe(Probe):
             raise ConfigError(str(error)) from None
         self.host = peer.host
         self._opener = _opener(network, self._plan.cookies)
+        self.secrets = _secrets(headers, userinfo)
         if not self._functions and self._plan.cookies is None:
             self._ask.question = self._ask.asked()
 
@@ -76,8 +88,9 @@ class HttpProbe(Probe):
         """
         trip = Trip(timeout if timeout < LONGEST else LONGEST)
         ask = self._ask.again(trip)
-        for name, function in self._functions.items():
-            ask.headers = {**ask.headers, name: function()}
+        if self._functions:
+            ask.headers = {**ask.headers, **{name: function() for name, function in self._functions.items()}}
+            self.secrets = _secrets(ask.headers)
         try:
             answer = self._opener.open(ask, None, timeout)
             body = self._body(answer, trip)
@@ -85,6 +98,8 @@ class HttpProbe(Probe):
         except TargetError as error:
             told = not trip.at or "redirect" in error.detail
             where = "" if told else f", after a redirect to {short(trip.at, 100)}"
+            if not trip.received and error.kind != "timeout" and trip.address.endswith("443") and not trip.tls:
+                where += "; is it https://?" if ask.peer.scheme == "http" else ""
             response = Response(error=Fault(error.kind, error.detail + where))
         response.phases, response.transport = trip.end(), trip.transport()
         if trip.certificate is not None:
@@ -126,6 +141,21 @@ def _headers(options: Mapping[str, Any], userinfo: str) -> tuple[dict[str, str],
         elif value is not None:
             said["Authorization"] = make(key, value)
     return said, functions
+
+
+def _secrets(headers: Mapping[str, str], userinfo: str = "") -> tuple[str, ...]:
+    """The parts of headers that nobody should see, the longest first, but for words that are too short to be found."""
+    said = [text for name, text in headers.items() if name.lower() not in HARMLESS]
+    logins = [_login_of(text) for text in said if text.startswith("Basic ")]
+    parts = [userinfo, *said, *logins, *(pair.partition(":")[2] for pair in logins)]
+    parts += [part for text in said for part in re.split(r"[ =;,:]+", text)]
+    return tuple(sorted({part for part in parts if len(part) >= 6}, key=len, reverse=True))
+
+
+def _login_of(header: str) -> str:
+    with contextlib.suppress(binascii.Error):
+        return base64.b64decode(header[6:]).decode("utf-8", "replace")
+    return ""
 
 
 def _basic(where: str, value: Any) -> str:

@@ -189,8 +189,9 @@ class Plan:
         if known is not None and known[0] == why and monotonic() < known[1]:
             return known[2]
         facts, wait = None, HOURLY
+        context = self.network.context(tls.Trust(verify=False))
         try:
-            wire = tls.secure(again(), self.network.context(tls.Trust(verify=False)), why[0])
+            wire = tls.secure(again(), context, why[0])
         except TargetError as error:
             if error.kind == "timeout":
                 wait = 0.0  # the next poll may have more time for it
@@ -235,14 +236,16 @@ class _Guard:
         known = self._forms(address or host) if address or literal(host) else []
         denied = _within(known, self._bad)
         if denied:
-            raise TargetError("connect", f"connect: {host} ({denied[0][0]}) is in deny_networks ({denied[0][1]})")
+            where = host if host == str(denied[0][0]) else f"{host} ({denied[0][0]})"
+            raise TargetError("connect", f"connect: {where} is in deny_networks ({denied[0][1]})")
         if self._names and not self._is_named(host.lower().rstrip(".")) and not _within(known, self._good):
             raise TargetError("connect", f"connect: {host} is not in allow_hosts")
 
     def _forms(self, address: str) -> list[Any]:
         """The address, and others that lead to the same place."""
         first = self._read(address.partition("%")[0])
-        forms = [first, *filter(None, [getattr(first, "ipv4_mapped", None)])]
+        other = self._read(f"::ffff:{first}") if first.version == 4 else first.ipv4_mapped
+        forms = [first, *([other] if other else [])]
         if any(form.is_unspecified for form in forms):
             forms += [self._read("127.0.0.1"), self._read("::1")]
         return forms

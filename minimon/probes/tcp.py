@@ -1,9 +1,8 @@
 """tcp://host:port and tls://host:port as targets: up when a connection is accepted, and what is expected is said.
 
 Other protocols are for callables of the host. What the port says is read when there is something to `send`, or when
-`expect` or `warn_if` look at the text. (A function does not count: nobody knows what it looks at.)
-
-    Check("redis", "tcp://localhost:6379", send="PING\r\n", expect="+PONG")
+`expect` or `warn_if` look at the text (a function does not count: nobody knows what it looks at). A plain text is
+expected to be contained: send="PING\\r\\n", expect="+PONG".
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def context_of(trust: Trust) -> ssl.SSLContext:
             context.load_cert_chain(*trust.cert, password=lambda: "")
         except OSError as error:
             need = "" if isinstance(error, FileNotFoundError) else NEED
-            raise ConfigError(f"cert {list(filter(None, trust.cert))}: {_plain(error)}{need}") from None
+            raise ConfigError(f"cert {', '.join(filter(None, trust.cert))!r}: {_plain(error)}{need}") from None
     return context
 
 

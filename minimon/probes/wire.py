@@ -32,7 +32,7 @@ NEAR = 0.02
 LATE = (socket.timeout, TimeoutError, BlockingIOError)
 """What is raised when the limit is reached: two types before Python 3.10, and what the kernel says."""
 
-_LATE_WORDS = {"sending": "not taken in time", "tls": "handshake not done in time"}
+_LATE_WORDS = {"sending": "not taken", "tls": "handshake not done"}
 """What has not happened, where it is not an answer."""
 
 
@@ -75,9 +75,10 @@ class Trip:
 
     def late(self) -> TargetError:
         """The deadline has come."""
+        span = f"within {self.deadline - self.begun:.4g} s"
         if self.word == "body":
-            return TargetError("timeout", f"body: not whole in time, {self.received - self.heads} bytes so far")
-        return TargetError("timeout", f"{self.word}: {_LATE_WORDS.get(self.word, 'no answer in time')}")
+            return TargetError("timeout", f"body: not whole {span}, {self.received - self.heads} bytes so far")
+        return TargetError("timeout", f"{self.word}: {_LATE_WORDS.get(self.word, 'no answer')} {span}")
 
     def end(self) -> dict[str, float]:
         """No phase any more; the seconds of all."""

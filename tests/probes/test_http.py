@@ -14,7 +14,7 @@ import pytest
 from stand_ins import OK, free_port, once, peer, read_request, verdict
 from support import descriptors, python, wait_until
 
-from minimon import ConfigError, Outcome, Result, probe
+from minimon import ConfigError, HttpProbe, Outcome, Result, probe
 from minimon.conditions import scrub
 from minimon.model import REASONS
 from minimon.options import OPTIONS, TAKEN
@@ -400,6 +400,7 @@ def test_a_ring_of_redirects_does_not_show_the_query() -> None:
         ("https://h/?a=1&b=2 > https://h/?a=3", "https://h/?a=***&b=*** > https://h/?a=***"),
         ("http://h/?a=1;b=2", "http://h/?a=***"),
         ("http://h/?a=&b", "http://h/?a=***&b"),
+        ("GET /x?a=1&b=2 HTTP/1.1", "GET /x?a=***&b=*** HTTP/1.1"),
     ],
 )
 def test_scrub_masks_what_may_be_secret(text: str, expected: str) -> None:
@@ -458,6 +459,44 @@ def test_ever_new_addresses_are_followed_ten_times() -> None:
     with RogueServer("redirect", location="x/") as server:
         result = probe(server.url)
         assert ("protocol", 11) == (result.reason, len(server.requests))
+
+
+def test_a_long_chain_is_told_without_its_middle() -> None:
+    """How it began, and how it ended."""
+    with RogueServer("redirect", location="x/") as server:
+        detail = probe(f"{server.url}?token=s3cret").detail
+    way = " > ".join(
+        [f"{server.url}?token=***", f"{server.url}x/", "…", f"{server.url}{'x/' * 9}", f"{server.url}{'x/' * 10}"]
+    )
+    assert f"more than 10 redirects: {way}" == detail
+
+
+@pytest.mark.parametrize(("size", "requests"), [(4096, 2), (4097, 1)])
+def test_a_location_has_a_limit(size: int, requests: int) -> None:
+    """A longer one fails as protocol."""
+    with RogueServer("redirect", location="/" + "a" * (size - 1)) as server:
+        result = probe(server.url)
+        assert ("protocol", requests) == (result.reason, len(server.requests))
+    assert (requests == 1) is ("more than 4096 characters" in result.detail)
+
+
+@pytest.mark.parametrize(("behaviour", "reason"), [("cut_body", "truncated"), ("garbage", "protocol"), ("", "connect")])
+def test_a_failure_after_a_redirect_says_where_it_was(behaviour: str, reason: str) -> None:
+    """Where it was led to, without its secrets."""
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(RogueServer(behaviour)).port if behaviour else free_port()
+        location = f"http://tom:s3cret@127.0.0.1:{port}/a?token=s3cret"
+        error = HttpProbe(stack.enter_context(RogueServer("redirect", location=location)).url)(5.0).error
+    where = f", after a redirect to http://127.0.0.1:{port}/a?token=***"
+    assert error is not None
+    assert (reason, True, False) == (error.kind, error.detail.endswith(where), "s3cret" in error.detail)
+
+
+def test_the_last_address_is_told() -> None:
+    """In the transport, the values of its query masked; without a redirect there is none."""
+    with RogueServer("ok") as there, RogueServer("redirect", location=f"{there.url}a?token=s3cret&b=") as here:
+        urls = [(probe(url).transport or {}).get("url") for url in (here.url, there.url)]
+    assert [f"{there.url}a?token=***&b=***", None] == urls
 
 
 @pytest.mark.parametrize(

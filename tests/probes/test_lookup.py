@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support import our_threads, python, wait_until
 
-from minimon.probes.lookup import MOST, Address, Resolver, literal
+from minimon.probes.lookup import KEPT, MOST, Address, Resolver, literal
 from minimon.probes.message import TargetError
 
 HERE = Address(socket.AF_INET, ("127.0.0.1", 0))
@@ -246,6 +246,77 @@ def test_what_was_found_needs_no_turn(names: Names) -> None:
         started(lambda n=number: resolver.addresses(f"slow{n}", 0, soon(10.0)))  # type: ignore[misc]
     assert True is wait_until(lambda: len(names.asked) == MOST + 1)
     assert [HERE] == resolver.addresses("a", 0, soon(0.5))
+
+
+def test_an_old_answer_is_better_than_none(names: Names) -> None:
+    """When eight hang that everybody has given up, a name that was known is told as it was, and not asked for."""
+    resolver = Resolver(names)
+    resolver.addresses("a", 0, soon(5.0))
+    resolver._found["a", 0] = time.monotonic() - 60.0, [HERE]  # a minute later
+    threads = [started(lambda n=n: resolver.addresses(f"slow{n}", 0, soon())) for n in range(MOST)]  # type: ignore[misc]
+    for thread in threads:
+        thread.join(10.0)
+    assert ([HERE], 1) == (resolver.addresses("a", 0, soon(0.5)), names.asked.count(("a", 0)))
+
+
+def test_an_old_answer_is_none_where_it_can_be_asked_for(names: Names) -> None:
+    """Unless all places are taken by what hangs, a name is looked up anew."""
+    resolver = Resolver(names)
+    resolver.addresses("a", 0, soon(5.0))
+    resolver._found["a", 0] = time.monotonic() - 60.0, [HERE]  # a minute later
+    problem(resolver, "slow", soon())
+    resolver.addresses("a", 0, soon(5.0))
+    assert 2 == names.asked.count(("a", 0))
+
+
+def test_names_are_kept_up_to_a_limit(names: Names) -> None:
+    """Beyond that they are looked up each time: memory does not grow with them."""
+    resolver = Resolver(names)
+    for number in range(KEPT):
+        resolver.addresses(f"n{number}", 0, soon(5.0))
+    for name in ("one-more", "one-more", "n0"):
+        resolver.addresses(name, 0, soon(5.0))
+    assert (2, 1) == (names.asked.count(("one-more", 0)), names.asked.count(("n0", 0)))
+
+
+def test_names_that_are_old_make_room(names: Names) -> None:
+    """The limit is no end."""
+    resolver = Resolver(names)
+    resolver._found.update({(f"n{number}", 0): (time.monotonic() - 60.0, [HERE]) for number in range(KEPT)})
+    for _ in range(2):
+        resolver.addresses("one-more", 0, soon(5.0))
+    assert [("one-more", 0)] == names.asked
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_who_has_more_time_is_not_failed_by_who_has_less(names: Names, first: bool) -> None:
+    """Whether they ask before the other has given up or after: a look-up may end soon."""
+    resolver, found = Resolver(names), []
+    patient = started(lambda: found.append(resolver.addresses("slow", 0, soon(10.0)))) if first else None
+    problem(resolver, "slow", soon())
+    patient = patient or started(lambda: found.append(resolver.addresses("slow", 0, soon(10.0))))
+    patient.join(0.05)
+    names.go.set()
+    patient.join(10.0)
+    assert ([[HERE]], 1) == (found, len(names.asked))
+
+
+def test_without_a_thread_to_be_had_a_name_is_looked_up_all_the_same() -> None:
+    """By whoever asks, as everybody does it: here no stack is small enough for a new thread."""
+    who: list[threading.Thread] = []
+
+    def look_up(host: str, family: int) -> list[Address]:
+        who.append(threading.current_thread())
+        resolver.stop(soon())  # the host may stop meanwhile
+        return [HERE]
+
+    resolver = Resolver(look_up)
+    before = threading.stack_size(1 << 46)
+    try:
+        found = [resolver.addresses("a", 0, soon(5.0)) for _ in range(2)]
+    finally:
+        threading.stack_size(before)
+    assert ([[HERE]] * 2, [threading.current_thread()], True) == (found, who, resolver.stop(soon(5.0)))
 
 
 def test_a_deadline_that_is_over_gives_no_answer(names: Names) -> None:

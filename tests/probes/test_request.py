@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
 import os
@@ -14,7 +15,7 @@ import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ from stand_ins import (
 )
 from support import python, wait_until
 
-from minimon import Check, ConfigError, HttpProbe, Result, probe
+from minimon import Check, ConfigError, HttpProbe, Response, Result, probe
 from minimon.clock import SystemClock
 from minimon.config import build, load
 from minimon.probes import Shared, observe, prepare
@@ -169,12 +170,35 @@ def test_a_login_is_sent(options: dict[str, Any], expected: list[str]) -> None:
     assert expected == sent(asked(**options)[0], "authorization")
 
 
-def test_auth_wins_over_userinfo() -> None:
-    """One login is sent, the one that was said apart."""
-    seen: list[bytes] = []
-    with peer(once(OK, seen)) as server:
-        probe(server.url.replace("//", "//eve:x@"), auth=("tom", SECRET))
-    assert basic("tom:s3cret") == sent(seen[0], "authorization")
+@pytest.mark.parametrize("options", [{"auth": ("tom", SECRET)}, {"bearer": SECRET}])
+def test_two_logins_are_refused(options: dict[str, Any]) -> None:
+    """The one of the address and the one that was said apart cannot both be meant."""
+    with pytest.raises(ConfigError, match="give either a login in the address"):
+        probe("http://eve:x@127.0.0.1:9/", **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bearer": SECRET},
+        {"bearer": lambda: SECRET},
+        {"auth": ("tom", SECRET)},
+        {"headers": {"X-Api-Key": SECRET}},
+        {"cookies": {"id": SECRET}},
+    ],
+    ids=["bearer", "a function's bearer", "auth", "header", "cookie"],
+)
+def test_a_target_that_repeats_the_request_does_not_have_its_secrets_told(options: dict[str, Any]) -> None:
+    """Neither what was said nor its encoded form stands in a detail."""
+
+    def echo(client: socket.socket) -> None:
+        asked = read_request(client).partition(b"identity\r\n")[2]
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(asked) + asked)
+
+    with peer(echo) as server:
+        detail = probe(server.url, expect={"contains": "missing"}, **options).detail
+    encoded = basic(f"tom:{SECRET}")[0].split()[-1]
+    assert ("***", False, False) == (detail and "***" * ("***" in detail), SECRET in detail, encoded in detail)
 
 
 @pytest.mark.parametrize("option", ["headers", "auth", "bearer"])
@@ -358,6 +382,38 @@ def test_cookies_are_bounded(fields: list[str]) -> None:
     assert ([True] * 3, 3) == ([sum(map(len, each)) < 10_000 for each in seen], len(seen))
 
 
+@pytest.mark.parametrize(("number", "size", "kept"), [(50, 1, True), (51, 1, False), (8, 1000, True), (9, 1000, False)])
+def test_too_many_cookies_are_forgotten(number: int, size: int, kept: bool) -> None:
+    """All of them: more than 50, or more than 8 KiB."""
+    fields = [f"Set-Cookie: c{n}={'x' * size}; Path=/" for n in range(number)]
+    first, second = cookies_seen(2, *fields, cookies=True)
+    assert ([], number if kept else 0) == (first, sum(text.count("=") for text in second))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "a=b; Path=/; Max-Age=9999999999999",
+        "a=b; Path=/; expires=Thu, 01 Jan 9999999999999 00:00:00 GMT",
+        "a=1234567890123; Path=/",
+        "a=\xe9; Path=/",
+        "a=b; Path=/\xe9",
+        "a=b; Path=/; x=" + "x" * 1024,
+    ],
+)
+def test_a_cookie_that_nobody_needs_is_left_out_quietly(field: str) -> None:
+    """An age beyond all clocks, signs beyond ASCII, more than 1024 characters: no warning, and the others are kept."""
+    seen: list[bytes] = []
+    with peer(
+        once(answer(b"OK", f"Set-Cookie: {field}", "Set-Cookie: c=d; Path=/").decode().encode("latin-1"), seen)
+    ) as server:
+        results = polls(2, server.url, cookies=True)
+    assert (["pass"] * 2, [[], ["c=d"]]) == (
+        [result.outcome for result in results],
+        [sent(request, "cookie") for request in seen],
+    )
+
+
 @pytest.mark.parametrize(
     "field", ["", ";", "=", "a", "a=b; expires=nonsense", "a=b; domain=other.example", "\xff=\xff"]
 )
@@ -368,6 +424,60 @@ def test_strange_cookies_harm_nobody(field: str) -> None:
 
 
 # Redirects
+
+
+@contextlib.contextmanager
+def two_origins() -> Iterator[tuple[str, list[bytes]]]:
+    """A URL that leads to /b1 of another port, and on to its /b2, back to /a1 and on to /a2; and the requests.
+
+    Each answer sets a cookie, called by its path.
+    """
+    seen: list[bytes] = []
+    to: dict[str, str] = {}
+
+    def talk(client: socket.socket) -> None:
+        seen.append(read_request(client))
+        path = seen[-1].split(b" ")[1].decode()
+        field = f"Set-Cookie: {path[1:] or 'home'}=1; Path=/"
+        client.sendall(redirect(to[path], field) if path in to else answer(b"OK", field))
+
+    with peer(talk) as here, peer(talk) as there:
+        to.update({"/": f"{there.url}b1", "/b1": "/b2", "/b2": f"{here.url}a1", "/a1": "/a2"})
+        yield here.url, seen
+
+
+def test_cookies_stay_at_their_origin_on_a_long_way() -> None:
+    """Within the other origin, and back at the first, none is sent and none is taken."""
+    with two_origins() as (url, seen):
+        polls(2, url, cookies=True)
+    assert [[]] * 5 + [["home=1"]] + [[]] * 4 == [sent(request, "cookie") for request in seen]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"auth": lambda: ("tom", SECRET)},
+        {"bearer": lambda: SECRET},
+        {"headers": {"authorization": lambda: SECRET}},
+        {"auth": ("tom", SECRET)},
+        {"cookies": {"id": SECRET}},
+    ],
+)
+def test_what_functions_give_stays_at_its_origin(options: dict[str, Any]) -> None:
+    """As what was said does: the first request has it, no other."""
+    with two_origins() as (url, seen):
+        polls(1, url, **options)
+    told = [len(sent(request, "authorization") + sent(request, "cookie")) for request in seen]
+    assert [1, 0, 0, 0, 0] == told
+
+
+@pytest.mark.parametrize(("status", "expected"), [(302, []), (303, []), (307, ["text/x"]), (308, ["text/x"])])
+def test_the_type_of_a_body_goes_where_the_body_goes(status: int, expected: list[str]) -> None:
+    """The GET that 302 and 303 make of a POST has neither."""
+    seen: list[bytes] = []
+    with peer(once(answer(b"", "Location: /next", status=f"{status} Elsewhere"), seen)) as server:
+        probe(server.url, body="x", headers={"Content-Type": "text/x"})
+    assert [["text/x"], expected] == [sent(request, "content-type") for request in seen]
 
 
 @pytest.mark.parametrize("status", [200, 302])
@@ -438,6 +548,17 @@ def test_max_body_counts_the_body_however_it_is_framed(framing: str, size: int, 
 # Packed bodies
 
 
+def bare(body: bytes) -> bytes:
+    """As some servers take the word deflate: without zlib's head."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+def filled(body: bytes) -> bytes:
+    """With zeros at the end, as files of tapes have it."""
+    return gzip.compress(body) + bytes(40_000)
+
+
 def members(body: bytes) -> bytes:
     """Two members, as gzip files may have."""
     return gzip.compress(body[:2]) + gzip.compress(body[2:])
@@ -451,6 +572,10 @@ def members(body: bytes) -> bytes:
         ("x-gzip", gzip.compress),
         ("deflate", zlib.compress),
         ("gzip", members),
+        ("gzip", filled),
+        ("deflate", bare),
+        ("gzip, identity", gzip.compress),
+        ("identity, Deflate", zlib.compress),
         ("identity", bytes),
         ("", bytes),
     ],
@@ -891,6 +1016,25 @@ def test_a_denied_network_is_not_reached_however_it_is_spelt(host: str) -> None:
         assert ("fail", True, []) == (result.outcome, result.reason in ("connect", "dns"), server.requests)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "0", "[::ffff:0.0.0.0]"])
+@pytest.mark.parametrize("denied", ["127.0.0.0/8", "::1/128"])
+def test_no_address_at_all_does_not_lead_past_a_denied_network(host: str, denied: str) -> None:
+    """The system takes it for this very machine."""
+    with RogueServer("ok") as server:
+        result = probe(f"http://{host}:{server.port}/", deny_networks=[denied])
+        assert ("fail", "connect", []) == (*verdict(result), server.requests)
+    assert True is (denied in result.detail)
+
+
+@pytest.mark.parametrize("denied", ["::ffff:0:0/96", "::ffff:127.0.0.0/104", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+def test_a_network_that_is_written_as_mapped_ipv6_denies_ipv4(denied: str, host: str) -> None:
+    """Both spellings are the same addresses."""
+    with RogueServer("ok") as server:
+        result = probe(f"http://{host}:{server.port}/", deny_networks=[denied, "::1/128"])
+        assert ("fail", "connect", []) == (*verdict(result), server.requests)
+
+
 @pytest.mark.parametrize("found", [["127.0.0.1"], ["::ffff:127.0.0.1"], ["127.0.0.1", "10.0.0.1"]])
 def test_a_name_that_leads_to_a_denied_network_is_refused(found: list[str]) -> None:
     """Name, address and option are told."""
@@ -923,6 +1067,18 @@ def test_a_forbidden_host_is_not_asked_through_a_proxy() -> None:
     with peer(proxy) as through, RogueServer("ok") as server:
         result = probe(server.url, proxy=f"http://{through.address}", allow_hosts=["a.example"])
     assert ("fail", "connect", []) == (*verdict(result), proxy.requests)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [("127.0.0.1", "pass"), ("127.0.0.0/8", "pass"), ("10.0.0.0/8", "fail"), ("*.example", "fail")],
+)
+def test_an_address_that_is_asked_through_a_proxy_is_judged(allowed: str, expected: str) -> None:
+    """No name has to be looked up to know where it leads."""
+    proxy = ForwardProxy()
+    with peer(proxy) as through, RogueServer("ok") as server:
+        result = probe(server.url, proxy=f"http://{through.address}", allow_hosts=[allowed])
+    assert (expected, expected == "pass") == (result.outcome, bool(proxy.requests))
 
 
 # Through a proxy
@@ -1044,6 +1200,32 @@ def test_a_silent_proxy_ends_at_the_timeout(scheme: str) -> None:
     assert ("fail", "timeout", True) == (*verdict(result), result.elapsed < 1.1)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(("host", "phase"), [("127.0.0.1", "connect"), ("no-such-host.invalid", "dns")])
+def test_a_proxy_that_cannot_be_reached_is_named(scheme: str, host: str, phase: str) -> None:
+    """It is not the target that is down: refused, or not known."""
+    result = probe(f"{scheme}://a.example/", proxy=f"http://{host}:{free_port()}")
+    assert ("fail", phase, True) == (*verdict(result), result.detail.startswith(f"proxy: {phase}: "))
+
+
+def test_a_proxy_that_drips_is_named() -> None:
+    """Its answer to CONNECT does not come in time."""
+
+    def drip(client: socket.socket) -> None:
+        read_request(client)
+        for byte in b"HTTP/1.1 200 Connection established" + b"x" * 1000:
+            client.sendall(bytes((byte,)))
+            threading.Event().wait(0.02)
+
+    with peer(drip) as through:
+        result = probe("https://a.example/", 0.15, proxy=f"http://{through.address}")
+    assert ("fail", "timeout", True, True) == (
+        *verdict(result),
+        result.detail.startswith("proxy: "),
+        result.elapsed < 1.15,
+    )
+
+
 def test_names_are_looked_up_by_the_proxy() -> None:
     """A name that only it knows is not looked up here."""
     proxy = ForwardProxy(OK)
@@ -1163,6 +1345,30 @@ def test_an_http_probe_does_not_tell_its_secrets() -> None:
     target = HttpProbe("http://tom:s3cret@127.0.0.1:9/?token=s3cret", headers={"X": SECRET})
     check = Check("web", target)
     assert (False, "http://127.0.0.1:9/?token=***") == (SECRET in f"{target!r} {check!r}", check.shown)
+
+
+class Teapot(HttpProbe):
+    """One with a word of its own."""
+
+    def __call__(self, timeout: float) -> Response:
+        """Whatever the answer is, it is 418."""
+        response = super().__call__(timeout)
+        response.status_code = 418
+        return response
+
+
+def test_a_probe_of_the_hosts_own_keeps_its_word() -> None:
+    """What derives from HttpProbe is asked as it is."""
+    with RogueServer("ok") as server:
+        prepared = prepare(Check("web", Teapot(server.url), expect={"status_code": 418}).spec())
+        assert ("pass", "") == verdict(observe(prepared, CLOCK))
+
+
+@pytest.mark.parametrize("option", ["verify", "follow_redirects", "reuse"])
+def test_the_options_of_an_http_probe_are_its_own(option: str) -> None:
+    """A Check that has it does not take them, and says where they belong."""
+    with pytest.raises(ConfigError, match=f"check 'web': {option}: give it to the Probe itself"):
+        Check("web", HttpProbe("http://127.0.0.1:9/"), **{option: False})
 
 
 @pytest.mark.parametrize("url", ["tcp://127.0.0.1:9", "ftp://a/", "127.0.0.1", "", None, 5])

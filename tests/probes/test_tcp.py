@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import socket
+import struct
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 
@@ -92,6 +94,37 @@ def test_a_connection_with_itself_is_none() -> None:
     closed = port_for_callers()
     poll = prepare({"name": "db", "target": f"tcp://127.0.0.1:{closed}"}).probe
     assert 0 == sum(poll(1.0).error is None for _ in range(20_000))  # every such port has had its turn by then
+
+
+@contextlib.contextmanager
+def resetting() -> Iterator[int]:
+    """A port that resets each connection as soon as it is made."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # accepted ones have it too
+
+        def run() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5.0)
+
+
+def test_a_connection_that_is_reset_at_once_is_none() -> None:
+    """Before it could be asked whom it is with: reason connect, and the socket is closed."""
+    deadline, kinds, details = time.monotonic() + 10.0, set(), set()
+    with resetting() as port:
+        poll = prepare({"name": "db", "target": f"tcp://127.0.0.1:{port}"}).probe
+        while not any(str(port) not in detail for detail in details) and time.monotonic() < deadline:
+            error = poll(1.0).error
+            if error is not None:
+                kinds.add(error.kind)
+                details.add(error.detail)
+    assert ({"connect"}, True) == (kinds, any(str(port) not in detail for detail in details))
 
 
 def port_for_callers() -> int:
@@ -301,6 +334,13 @@ def test_an_expectation_beyond_utf8_is_refused() -> None:
     """It could never hold."""
     with pytest.raises(ConfigError, match="expect"):
         Check("db", "tcp://127.0.0.1:1", expect=b"\xff")
+
+
+@pytest.mark.parametrize(("said", "expected"), [(b"220 maintenance", "warn"), (b"220 ready", "pass")])
+def test_a_warning_may_look_at_the_answer(said: bytes, expected: str) -> None:
+    """Then it is read."""
+    with peer(greeting(said)) as server:
+        assert expected == probe(f"tcp://{server.address}", warn_if={"contains": "maintenance"}).outcome
 
 
 def test_nothing_is_read_where_nothing_is_said_or_expected() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,10 +18,11 @@ from typing import Any
 
 import pytest
 from stand_ins import DAY, OK, Authority, Talk, mute, once, over_tls, peer, read_request, replying, verdict
-from support import python
+from support import few, python
 
 from minimon import Check, ConfigError, Result, probe
 from minimon.clock import SystemClock
+from minimon.config import build, load
 from minimon.probes import observe, prepare
 from minimon.probes.network import Network
 from minimon.probes.tls import Trust
@@ -261,6 +264,28 @@ def test_a_second_look_that_failed_is_made_once_an_hour_too(given: Certificates)
     assert ([False] * 3, 4) == ([bool(facts(result)) for result in results], len(times))
 
 
+def facts_of(given: Certificates, *kinds: str) -> tuple[list[str], int]:
+    """Of one check, polled while the server shows these in turn: what is told of each, and how many connections."""
+    now = [""]
+    talks = {kind: over_tls(getattr(given, kind), once(OK)) for kind in kinds}
+    told = []
+    with peer(lambda client: talks[now[0]](client)) as server:
+        prepared = prepare(Check("web", f"https://{server.address}/", ca_file=given.ca).spec())
+        for now[0] in kinds:
+            told.append(facts(observe(prepared, CLOCK))["subject"])
+        return told, server.connections
+
+
+def test_a_certificate_that_is_refused_for_another_reason_is_looked_at_anew(given: Certificates) -> None:
+    """Within the hour, too: what is told is of the one that was refused."""
+    assert (["CN=expired", "CN=wrong"], 4) == facts_of(given, "expired", "wrong")
+
+
+def test_after_a_good_certificate_nothing_old_is_told(given: Certificates) -> None:
+    """One that is refused for the same reason as another was before is looked at."""
+    assert (["CN=wrong", "CN=here, O=Us", "CN=client"], 5) == facts_of(given, "wrong", "good", "client")
+
+
 # Handshakes that fail
 
 
@@ -346,6 +371,27 @@ def test_a_handshake_that_hangs_ends_at_the_timeout(given: Certificates, scheme:
     assert ("fail", "timeout", True, True) == seen
 
 
+def hello_again(client: socket.socket) -> None:
+    """Asks for the handshake to begin anew, for ever (RFC 5246, 7.4.1.1): OpenSSL goes through them without an end."""
+    client.recv(4096)
+    while True:
+        client.sendall((b"\x16\3\3\0\4" + bytes(4)) * 30_000)
+
+
+@pytest.mark.parametrize("scheme", ["https", "tls"])
+def test_a_flood_in_the_handshake_ends_at_the_timeout(given: Certificates, scheme: str) -> None:
+    """Of messages that mean nothing."""
+    with peer(hello_again) as server:
+        result = probe(f"{scheme}://{server.address}", 0.3, ca_file=given.ca)
+    assert ("fail", "timeout", True) == (*verdict(result), result.elapsed < 1.3)
+
+
+def test_old_versions_are_not_spoken() -> None:
+    """On any Python, verified or not."""
+    network = Network()
+    assert [ssl.TLSVersion.TLSv1_2] * 2 == [network.context(Trust(verify)).minimum_version for verify in (True, False)]
+
+
 def test_a_server_of_the_past_is_told(given: Certificates) -> None:
     """TLS 1.1 is not spoken any more."""
     with peer(over_tls(given.good, once(OK), oldest=True)) as server:
@@ -409,6 +455,25 @@ def test_another_origin_does_not_see_who_the_client_is(given: Certificates, same
     assert ("pass", expected) == (result.outcome, seen)
 
 
+def test_a_long_way_does_not_show_who_the_client_is(given: Certificates) -> None:
+    """Not within the other origin, nor back at the first one."""
+    seen: list[str] = []
+    to: dict[bytes, str] = {}
+
+    def talk(client: socket.socket) -> None:
+        shown(client, seen)
+        path = read_request(client).split(b" ")[1]
+        where = to.get(path)
+        client.sendall(f"HTTP/1.1 302 Found\r\nLocation: {where}\r\n\r\n".encode() if where else OK)
+
+    secure = over_tls(given.good, talk, clients=pathlib.Path(given.ca), optional=True)
+    with peer(secure) as here, peer(secure) as there:
+        to.update({b"/": f"https://{there.address}/b1", b"/b1": "/b2", b"/b2": f"https://{here.address}/a1"})
+        to[b"/a1"] = "/a2"
+        result = probe(f"https://{here.address}/", ca_file=given.ca, cert=str(given.client))
+    assert ("pass", ["client", "", "", "", ""]) == (result.outcome, seen)
+
+
 def refuses_files(given: Certificates, **options: Any) -> str:
     """The message of a refusal."""
     with pytest.raises(ConfigError) as caught:
@@ -465,6 +530,21 @@ def test_authorities_that_cannot_be_used_are_refused(
     assert (True, True) == (message.startswith("check 'web': ca_file"), "ca.pem" in message)
 
 
+@pytest.mark.parametrize("cert", ["client.pem", ["client.pem"], ["client.pem", "client.key"], {"env": "CERT"}])
+def test_files_are_meant_from_the_folder_of_the_configuration(
+    given: Certificates, tmp_path: pathlib.Path, cert: Any
+) -> None:
+    """Wherever the program was started."""
+    for source in (pathlib.Path(given.ca), given.client, given.client.with_suffix(".key")):
+        shutil.copy(source, tmp_path)
+    file = tmp_path / "checks.json"
+    with peer(over_tls(given.good, once(OK), clients=pathlib.Path(given.ca))) as server:
+        options = {"target": f"https://{server.address}/", "ca_file": "ca.pem", "cert": cert}
+        file.write_text(json.dumps({"checks": {"web": options}}))
+        built = build(load(file), {"CERT": "client.pem"})
+        assert ("pass", "") == verdict(observe(prepare(built.checks[0].spec()), CLOCK))
+
+
 # Names and authorities
 
 
@@ -475,6 +555,15 @@ def test_another_name_can_be_proved(given: Certificates, scheme: str) -> None:
     with peer(over_tls(given.wrong, once(OK), names=names)) as server:
         result = probe(f"{scheme}://{server.address}", ca_file=given.ca, server_name="other.invalid")
     assert ("pass", ["other.invalid"]) == (result.outcome, names)
+
+
+@pytest.mark.parametrize("name", ["localhost", "localhost."])
+def test_a_name_is_asked_for_without_its_last_dot(given: Certificates, name: str) -> None:
+    """As SNI has it (RFC 6066, 3), and certificates too."""
+    names: list[str | None] = []
+    with peer(over_tls(given.good, once(OK), names=names)) as server:
+        result = probe(f"https://{server.address}", ca_file=given.ca, server_name=name)
+    assert ("pass", ["localhost"]) == (result.outcome, names)
 
 
 def test_the_name_of_the_address_has_to_be_proved_otherwise(given: Certificates) -> None:
@@ -601,6 +690,37 @@ def test_a_cut_answer_is_truncated(given: Certificates, content: bytes, polite: 
         client.sendall(content)
 
     assert ("fail", "truncated") == verdict(ask(given.good, talk if polite else rude(content), ca_file=given.ca))
+
+
+SMALL_RECORDS = """
+import resource
+from minimon import probe
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+probe({url!r}, 20.0, verify=False, method="HEAD")
+before = peak()
+result = probe({url!r}, 20.0, verify=False)
+print(result.outcome, result.transport["bytes"] > {size}, peak() - before, sep=" ")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in KiB on Linux")
+@pytest.mark.parametrize("size", few([1 << 17, 1 << 20], 1))
+def test_a_body_in_small_records_is_read_in_bounded_memory(given: Certificates, size: int) -> None:
+    """A few bytes in each: what waits to be decrypted does not grow."""
+
+    def talk(client: socket.socket) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
+        if read_request(client).startswith(b"HEAD"):
+            client.sendall(head)
+            return
+        client.sendall(head)
+        for _ in range(size):
+            client.sendall(b"x")
+
+    with peer(over_tls(given.good, talk)) as server:
+        done = python(SMALL_RECORDS.format(url=f"https://{server.address}/", size=size))
+    assert ("pass True True\n", "") == (done.stdout, done.stderr)
 
 
 # tls:// as a target

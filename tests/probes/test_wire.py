@@ -18,6 +18,7 @@ from support import descriptors, python, wait_until
 
 from minimon.probes.lookup import Address, Resolver
 from minimon.probes.message import TargetError
+from minimon.probes.network import LONGEST_KEPT, MOST_IDLE, Network, Plan
 from minimon.probes.wire import Trip, Wire, connect
 from minimon.testing import RogueServer
 
@@ -327,3 +328,46 @@ def test_a_connection_that_was_never_parked_is_not_fit(quiet: Peer) -> None:
     fit = wire.is_fit(0.0)
     wire.close()
     assert False is fit
+
+
+@pytest.fixture
+def plan() -> Iterator[Plan]:
+    """Who keeps connections for the polls of a check."""
+    made = Plan({"reuse": True}, Network(), tls=None)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("late", "kept"), [(-1.0, True), (1.0, False)])
+def test_a_connection_is_kept_for_a_limited_time(quiet: Peer, plan: Plan, late: float, kept: bool) -> None:
+    """The name may lead elsewhere by then: a poll that begins later makes it anew."""
+    with contextlib.closing(wire_to(quiet, 5.0)) as wire:
+        plan.park(("key",), wire)
+        trip = Trip(5.0)
+        trip.begun = wire.made + LONGEST_KEPT + late
+        taken = plan.take(("key",), trip)
+        assert (wire if kept else None, kept) == (taken, wire.sock.fileno() >= 0)
+
+
+def test_a_few_connections_rest_at_most(quiet: Peer, plan: Plan) -> None:
+    """One more, and those before it are closed."""
+    wires = [wire_to(quiet, 5.0) for _ in range(MOST_IDLE + 1)]
+    rest = []
+    for number, wire in enumerate(wires):
+        plan.park((number,), wire)
+        rest.append(sum(each.sock.fileno() >= 0 for each in wires[: number + 1]))
+    assert (list(range(1, MOST_IDLE + 1)), True, wires[-1]) == (
+        rest[:-1],
+        rest[-1] <= MOST_IDLE,
+        plan.take((MOST_IDLE,), Trip(5.0)),
+    )
+    wires[-1].close()
+
+
+def test_a_connection_takes_the_place_of_one_for_the_same(quiet: Peer, plan: Plan) -> None:
+    """The one before it is closed."""
+    one, two = wire_to(quiet, 5.0), wire_to(quiet, 5.0)
+    plan.park(("key",), one)
+    plan.park(("key",), two)
+    assert (-1, two) == (one.sock.fileno(), plan.take(("key",), Trip(5.0)))
+    two.close()
