@@ -18,7 +18,7 @@ from .wire import Guard, Trip, Wire
 if TYPE_CHECKING:
     import ssl
 
-    from .tls import Trust
+    from .tls import Trust, Witness
 
 HOURLY = 3600.0
 """Seconds until a certificate that was refused is looked at again."""
@@ -99,7 +99,7 @@ class Plan:
     def _prepare(self, options: Mapping[str, Any], asked: bool) -> None:
         try:
             # Here, for it imports ssl: in the midst of that on a worker, a fork would leave the import lock held.
-            from .tls import Trust, Witness
+            from .tls import DEFAULT, Trust
         except ImportError:
             raise ConfigError("this Python has no ssl module, so TLS cannot be polled") from None
         cert = options.get("cert")
@@ -109,7 +109,9 @@ class Plan:
             options.get("ca_file"),
             (paths[0], paths[1] if len(paths) > 1 else None) if paths else None,
         )
-        self._witness = Witness()
+        if self._trust == DEFAULT:
+            self._trust = DEFAULT  # many checks share it
+        self._witness: Witness | None = None
         if asked or self._trust.ca_file or self._trust.cert:
             self.network.context(self._trust)  # here, for a poll may find no descriptor left to read a file with
 
@@ -179,7 +181,14 @@ class Plan:
         """Tell the trip whom it speaks to."""
         wire.verified = verified
         tls = wire.tls  # type: ignore[attr-defined]
-        wire.trip.tls, wire.trip.certificate = tls.version() or "", self._witness.facts(tls, verified)
+        wire.trip.tls, wire.trip.certificate = tls.version() or "", self._facts(tls, verified)
+
+    def _facts(self, tls: Any, verified: bool) -> dict[str, Any] | None:
+        if self._witness is None:
+            from .tls import Witness
+
+            self._witness = Witness()
+        return self._witness.facts(tls, verified)
 
     def _looked_at(self, why: tuple[str, str], again: Callable[[], Wire]) -> dict[str, Any] | None:
         """The certificate that was refused for this; as it was seen within the last hour, if it was."""
@@ -196,7 +205,7 @@ class Plan:
             if error.kind == "timeout":
                 wait = 0.0  # the next poll may have more time for it
         else:
-            facts = self._witness.facts(wire.tls, False)
+            facts = self._facts(wire.tls, False)
             wire.close()
         self._refused = why, monotonic() + wait, facts
         return facts

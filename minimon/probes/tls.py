@@ -34,6 +34,9 @@ class Trust(NamedTuple):
     cert: tuple[str, str | None] | None = None
 
 
+DEFAULT = Trust()
+
+
 def context_of(trust: Trust) -> ssl.SSLContext:
     """A context for these settings. Raises ConfigError for files that cannot be used."""
     try:

@@ -5,6 +5,7 @@ A socket's own timeout begins anew with every byte; here each call is given what
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import socket
@@ -237,9 +238,14 @@ def _addresses(host: str, trip: Trip, resolver: Resolver, family: int) -> Sequen
     return (known,)
 
 
+@functools.lru_cache(1000)
+def _where(address: str, port: int) -> str:
+    """Address and port in one; who goes there again and again keeps one text."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def _connect(address: Address, port: int, trip: Trip, timeout: float) -> Wire:
-    where = f"[{address.sockaddr[0]}]:{port}" if ":" in address.sockaddr[0] else f"{address.sockaddr[0]}:{port}"
-    trip.address = where
+    where = trip.address = _where(address.sockaddr[0], port)
     sock = None
     try:
         sock = socket.socket(address.family, socket.SOCK_STREAM)

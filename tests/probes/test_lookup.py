@@ -293,6 +293,7 @@ def test_who_has_more_time_is_not_failed_by_who_has_less(names: Names, first: bo
     """Whether they ask before the other has given up or after: a look-up may end soon."""
     resolver, found = Resolver(names), []
     patient = started(lambda: found.append(resolver.addresses("slow", 0, soon(10.0)))) if first else None
+    assert True is wait_until(lambda: names.asked or not first)
     problem(resolver, "slow", soon())
     patient = patient or started(lambda: found.append(resolver.addresses("slow", 0, soon(10.0))))
     patient.join(0.05)
