@@ -206,7 +206,7 @@ def _refuse(word: str) -> Any:
 
 def _whole(digits: str) -> int:
     """Not more than Python takes by default: the time for it grows with the square, and cannot be interrupted."""
-    if len(digits) > 4300:
+    if len(digits.lstrip("-")) > 4300:
         raise ValueError(f"a number of {len(digits)} digits is too long")
     return int(digits)
 

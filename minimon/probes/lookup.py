@@ -85,8 +85,8 @@ class Resolver:
             if known is not None and key not in self._flights and self._is_jammed():
                 return known[1]  # old, but it is by our own limit that it cannot be asked for
             flight = self._flights.get(key) or self._take_off(key, deadline)
+            vain = flight.given_up  # by others, before we came: who was there first waits for its own deadline
             while not flight.done:
-                vain = flight.given_up
                 if not self._wait(min(deadline, flight.begun + STUCK) if vain else deadline):
                     flight.given_up = True
                     age = time.monotonic() - flight.begun
@@ -117,7 +117,6 @@ class Resolver:
             try:
                 flight.thread.start()
             except RuntimeError:  # no thread to be had: then as everybody does it
-                flight.thread = None
                 self._lock.release()
                 try:
                     self._fly(key, flight)

@@ -1367,8 +1367,9 @@ def test_a_probe_of_the_hosts_own_keeps_its_word() -> None:
 @pytest.mark.parametrize("option", ["verify", "follow_redirects", "reuse"])
 def test_the_options_of_an_http_probe_are_its_own(option: str) -> None:
     """A Check that has it does not take them, and says where they belong."""
+    options: dict[str, Any] = {option: False}
     with pytest.raises(ConfigError, match=f"check 'web': {option}: give it to the Probe itself"):
-        Check("web", HttpProbe("http://127.0.0.1:9/"), **{option: False})
+        Check("web", HttpProbe("http://127.0.0.1:9/"), **options)
 
 
 @pytest.mark.parametrize("url", ["tcp://127.0.0.1:9", "ftp://a/", "127.0.0.1", "", None, 5])

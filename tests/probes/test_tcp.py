@@ -116,7 +116,8 @@ def resetting() -> Iterator[int]:
 
 def test_a_connection_that_is_reset_at_once_is_none() -> None:
     """Before it could be asked whom it is with: reason connect, and the socket is closed."""
-    deadline, seen = time.monotonic() + 10.0, set()
+    seen: set[tuple[str, bool]] = set()
+    deadline = time.monotonic() + 10.0
     with resetting() as port:
         poll = prepare({"name": "db", "target": f"tcp://127.0.0.1:{port}"}).probe
         while not seen and time.monotonic() < deadline:
