@@ -49,7 +49,7 @@ def figures() -> tuple[int, int, int]:
 
 
 def test_a_soak_leaves_no_growth() -> None:
-    """60 checks, a third of them of hostile targets, polled 600 times a second: nothing grows after the first third."""
+    """60 checks, a third of them hostile, polled 600 times a second: nothing but the pool grows after a third of it."""
     with contextlib.ExitStack() as stack:
         names = (*HOSTILE, *["ok"] * 16)
         found = list(zip(names, stack.enter_context(targets(*names)))) * 3
@@ -70,7 +70,7 @@ def test_a_soak_leaves_no_growth() -> None:
         states = {check.name: monitor.state(check.name) for check in checks[:60]}
     wrong = [name for name, state in states.items() if (state.status == "up") != name.endswith(("ok", "flaky"))]
     assert [name for name in wrong if not name.endswith("flaky")] == []
-    assert after[0] <= before[0] + 8 and after[1] <= before[1] + 64 and after[2] - before[2] < 2 << 20
+    assert after[0] <= 32 + 3 and after[1] <= before[1] + 64 and after[2] - before[2] < 2 << 20
     assert our_threads() == []
 
 
