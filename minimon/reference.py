@@ -149,7 +149,7 @@ MONITOR = (
 )
 """The methods of a Monitor that a host calls."""
 
-BESIDES = ("probe", "harnessed", "HttpProbe", "RogueServer", "FakeClock", "ScriptedProbe", "play")
+BESIDES = ("probe", "harnessed", "RogueServer", "FakeClock", "ScriptedProbe", "play")
 """What a host may use beside the two objects."""
 
 
@@ -423,7 +423,6 @@ def _cli(page: Page) -> None:
 
 def _hosts(page: Page) -> None:
     from . import probes, testing
-    from .probes import http
 
     page.prose("In a script, or a server of your own:")
     page.code(EMBEDDED)
@@ -456,9 +455,12 @@ def _hosts(page: Page) -> None:
         " logging."
     )
     page.title("Besides")
-    for path, module in (("minimon", probes), ("minimon", http), ("minimon.testing", testing)):
+    for path, module in (("minimon", probes), ("minimon.testing", testing)):
         named = [getattr(module, name) for name in BESIDES if hasattr(module, name)]
         page.rows((f"{path}.{thing.__name__}", _first(page.texts.at_home(thing))) for thing in named)
+    page.rows(
+        [("minimon.HttpProbe", _first(page.texts.of("probes.http", "HttpProbe")))]
+    )  # its room takes long to import
 
 
 def _methods(page: Page, module: str, owner: str, names: Iterable[str]) -> None:
