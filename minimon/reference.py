@@ -458,9 +458,7 @@ def _hosts(page: Page) -> None:
     for path, module in (("minimon", probes), ("minimon.testing", testing)):
         named = [getattr(module, name) for name in BESIDES if hasattr(module, name)]
         page.rows((f"{path}.{thing.__name__}", _first(page.texts.at_home(thing))) for thing in named)
-    page.rows(
-        [("minimon.HttpProbe", _first(page.texts.of("probes.http", "HttpProbe")))]
-    )  # its room takes long to import
+    page.rows([("minimon.HttpProbe", _first(page.texts.of("probes.http", "HttpProbe")))])
 
 
 def _methods(page: Page, module: str, owner: str, names: Iterable[str]) -> None:

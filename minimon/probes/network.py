@@ -123,9 +123,9 @@ class Plan:
         if not wire.is_fit(trip.begun - LONGEST_KEPT):
             wire.close()
             return None
-        wire.take(trip)
-        if wire.verified is not None:
-            self._look_at(wire, wire.verified)
+        wire.trip = trip
+        if wire.told is not None:
+            trip.tls, trip.certificate = wire.told
         return wire
 
     def park(self, key: tuple[object, ...], wire: Wire) -> None:
@@ -178,10 +178,10 @@ class Plan:
         return secured
 
     def _look_at(self, wire: Wire, verified: bool) -> None:
-        """Tell the trip whom it speaks to."""
-        wire.verified = verified
+        """Tell the trip, and those that take the wire after it, whom it speaks to."""
         tls = wire.tls  # type: ignore[attr-defined]
-        wire.trip.tls, wire.trip.certificate = tls.version() or "", self._facts(tls, verified)
+        wire.told = tls.version() or "", self._facts(tls, verified)
+        wire.trip.tls, wire.trip.certificate = wire.told
 
     def _facts(self, tls: Any, verified: bool) -> dict[str, Any] | None:
         if self._witness is None:
