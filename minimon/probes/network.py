@@ -123,7 +123,7 @@ class Plan:
         if not wire.is_fit(trip.begun - LONGEST_KEPT):
             wire.close()
             return None
-        wire.trip = trip
+        wire.take(trip)
         if wire.told is not None:
             trip.tls, trip.certificate = wire.told
         return wire

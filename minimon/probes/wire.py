@@ -1,16 +1,17 @@
 """A connection that is used until one instant: whatever the target does, it cannot hold a worker longer.
 
-A socket's own timeout begins anew with every byte. So sockets do not block here, and each wait for one is given what is
-left of the poll's time: a system call less than Python's timeouts, and no handing over of the interpreter lock for it.
+A socket's own timeout begins anew with every byte; here each call is given what is left of the poll's time.
 """
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
 import select
 import socket
+import struct
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
@@ -26,22 +27,19 @@ Guard = Callable[[str, str], None]
 """Raises TargetError for a host, or an address of it, that must not be connected to."""
 
 
+NEAR = 0.02
+"""Seconds that a call may last longer than it should, to save the setting of a limit for each."""
+
+LATE = (socket.timeout, TimeoutError, BlockingIOError)
+"""What is raised when the limit is reached: two types before Python 3.10, and what the kernel says."""
+
 _LATE_WORDS = {"sending": "not taken", "tls": "handshake not done"}
 """What has not happened, where it is not an answer."""
 
 
-_UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, errno.EINTR)
-_HAS_POLL = hasattr(select, "poll")
-_NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
-
-
-def is_ready(sock: socket.socket, seconds: float, *, writing: bool = False) -> bool:
-    """Wait so long at most until something has come, or may be sent; the host's signals do not prolong it."""
-    if not _HAS_POLL:
-        return any(select.select([] if writing else [sock], [sock] if writing else [], [], seconds))
-    poll = select.poll()  # select(2) counts descriptors to 1023
-    poll.register(sock.fileno(), select.POLLOUT if writing else select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+_TIMEVAL = struct.Struct("@ll")
+_KERNEL = sys.platform == "linux" and struct.calcsize("@l") == 8
+_PLAIN = socket.socket if socket.socket.__module__ == "socket" else None
 
 
 class Trip:
@@ -111,7 +109,7 @@ class Trip:
 class Wire:
     """A connected socket, in the hands of one trip after the other."""
 
-    __slots__ = ("address", "made", "pid", "rest", "sock", "told", "trip")
+    __slots__ = ("_by_kernel", "address", "limited", "made", "pid", "rest", "sock", "told", "trip")
 
     def __init__(self, sock: socket.socket, trip: Trip, address: str) -> None:
         self.sock, self.trip, self.address = sock, trip, address
@@ -121,6 +119,8 @@ class Wire:
         self.made = trip.since
         self.told: tuple[str, dict[str, Any] | None] | None = None
         """The version of TLS and the certificate of the other side; None without TLS."""
+        self.limited = -1.0
+        self._by_kernel = False
 
     def send(self, data: bytes) -> None:
         """Send all of it. Raises TargetError."""
@@ -133,33 +133,53 @@ class Wire:
         return data
 
     def _push(self, data: bytes) -> None:
-        sent = 0
-        while True:
-            try:
-                sent += self.sock.send(memoryview(data)[sent:] if sent else data)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                raise self.fault(error) from None
-            if sent == len(data):
-                return
-            if not is_ready(self.sock, self.trip.left(), writing=True):
-                raise self.trip.late()
+        try:
+            self._limit()
+            sent = self.sock.send(data)
+            while sent < len(data):  # not sendall: each piece that is taken is looked at
+                self._limit()
+                sent += self.sock.send(memoryview(data)[sent:])
+        except OSError as error:
+            raise self.fault(error) from None
 
     def _pull(self) -> bytes:
-        while True:
-            if not is_ready(self.sock, self.trip.left()):
-                raise self.trip.late()
-            try:
-                return self.sock.recv(PIECE)
-            except BlockingIOError:  # a false alarm
-                continue
-            except OSError as error:
-                raise self.fault(error) from None
+        try:
+            self._limit()
+            return self.sock.recv(PIECE)
+        except OSError as error:
+            raise self.fault(error) from None
+
+    def _limit(self) -> None:
+        """Have the next call end with the trip; a limit that is as good as the right one is left alone."""
+        left = self.trip.left()
+        if left <= self.limited <= left + NEAR:
+            return
+        self.limited = left
+        if not self._by_kernel:
+            self.sock.settimeout(left)
+            return
+        span = _TIMEVAL.pack(*divmod(max(1000, int(left * 1e6)), 1_000_000))  # zero would mean for ever
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+
+    def take(self, trip: Trip) -> None:
+        """From now on it is another trip's.
+
+        Where it can, the kernel keeps its limits then (socket(7): SO_RCVTIMEO): Python's own way takes another system
+        call before each, and gives the interpreter lock away for it. Not on the main thread, whose calls the host's
+        signals interrupt, for then the kernel's limit begins anew. Not for sockets of gevent either.
+        """
+        self.trip = trip
+        by_kernel = _KERNEL and threading.get_ident() != threading.main_thread().ident
+        if by_kernel is not self._by_kernel and type(self.sock) is _PLAIN:
+            self._by_kernel, self.limited = by_kernel, -1.0
+            self.sock.settimeout(None)
 
     def fault(self, error: OSError) -> TargetError:
         """What an error of the socket means."""
         trip = self.trip
+        if isinstance(error, LATE):
+            return trip.late()
         text = error.strerror or str(error) or type(error).__name__
         if trip.word == "body":
             return TargetError("truncated", f"body: {text} after {trip.received - trip.heads} bytes")
@@ -174,7 +194,13 @@ class Wire:
 
         What came would be taken for the answer to a request that has not been made; or it is the end.
         """
-        return self.pid == os.getpid() and self.made >= since and not is_ready(self.sock, 0.0)
+        if self.pid != os.getpid() or self.made < since:
+            return False
+        if not hasattr(select, "poll"):
+            return not select.select([self.sock], (), (), 0)[0]
+        poll = select.poll()  # select(2) counts descriptors to 1023
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
 
     def close(self) -> None:
         """Close the socket; what the other side then says is not waited for."""
@@ -222,20 +248,17 @@ def _connect(address: Address, port: int, trip: Trip, timeout: float) -> Wire:
     where = trip.address = _where(address.sockaddr[0], port)
     sock = None
     try:
-        sock = socket.socket(address.family, socket.SOCK_STREAM | _NONBLOCK)
-        if sock.gettimeout() != 0.0:  # the platform, or gevent, knows no such flag
-            sock.setblocking(False)
-        error = sock.connect_ex(address.at(port))
-        if error in _UNDER_WAY:
-            if not is_ready(sock, timeout, writing=True):
-                raise TargetError("timeout", f"connect: no answer from {where}")
-            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            raise TargetError("connect", f"connect: {where}: {os.strerror(error)}")
-        return Wire(sock, trip, where)
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        sock.connect(address.at(port))
     except BaseException as error:
         if sock is not None:
             sock.close()
-        if isinstance(error, OSError):
-            raise TargetError("connect", f"connect: {where}: {error.strerror or error}") from None
-        raise
+        if not isinstance(error, OSError):
+            raise
+        if isinstance(error, LATE):
+            raise TargetError("timeout", f"connect: no answer from {where}") from None
+        raise TargetError("connect", f"connect: {where}: {error.strerror or error}") from None
+    wire = Wire(sock, trip, where)
+    wire.limited = timeout
+    return wire
