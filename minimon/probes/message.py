@@ -138,9 +138,8 @@ def _framing(headers: Headers) -> tuple[int | None, bool]:
     """The length of the body, and whether it comes in chunks (RFC 9112, 6.3)."""
     codings, lengths = headers.get_all("transfer-encoding"), set(headers.get_all("content-length"))
     if codings:
-        if lengths or [name for text in codings for name in text.lower().replace(" ", "").split(",") if name] != [
-            "chunked"
-        ]:
+        names = [name.strip(" \t") for text in codings for name in text.lower().split(",")]
+        if lengths or [name for name in names if name] != ["chunked"]:
             more = " beside Content-Length" if lengths else ""
             raise TargetError("protocol", f"bad framing: Transfer-Encoding {', '.join(codings):.60}{more}")
         return None, True

@@ -171,6 +171,7 @@ def test_fields_are_taken_apart(lines: bytes, expected: list[tuple[str, str]]) -
         (b"Content-Length: 999999999999999999\r\n", (999999999999999999, False)),
         (b"Transfer-Encoding: chunked\r\n", (None, True)),
         (b"transfer-encoding:CHUNKED\r\n", (None, True)),
+        (b"Transfer-Encoding: ,\tchunked\t, \r\n", (None, True)),
         (b"X-Content-Length: 3\r\n", (None, False)),
         (b"X: content-length: 3\r\n", (None, False)),
         (b"X: y\r\n Content-Length: 3\r\n", (None, False)),
@@ -198,6 +199,7 @@ def test_the_framing_is_read(lines: bytes, expected: tuple[int | None, bool]) ->
         b"Transfer-Encoding: \r\n",
         b"Transfer-Encoding: x\r\n chunked\r\n",
         b"Transfer-Encoding: \x0bchunked\r\n",
+        b"Transfer-Encoding: chun ked\r\n",
     ],
 )
 def test_a_framing_of_two_readings_is_refused(lines: bytes) -> None:
