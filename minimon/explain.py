@@ -45,13 +45,8 @@ def expected(check: Check) -> str:
     if check.expect is not None:
         what = quoted(check.expect, 300)
     elif isinstance(target, str) or (isinstance(target, Probe) and target.shown):
-        what = (
-            "status_code 2xx"
-            if scheme_of(check.shown) in ("http", "https")
-            else "an answer"
-            if "send" in check.options
-            else "a connection"
-        )
+        port = "an answer" if "send" in check.options else "a connection"
+        what = "status_code 2xx" if scheme_of(check.shown) in ("http", "https") else port
     else:
         what = "an answer without an error" if isinstance(target, Probe) else "None or a true value"
     days = check.options.get("cert_warn_days")

@@ -28,7 +28,7 @@ from ..options import check_options, header_value, login, token
 from .exchange import Answer
 from .message import TargetError
 from .network import Network
-from .opener import OWN_HEADERS, Ask, Cookies, HttpPlan, basic, basic_of, opener_of, peer_of
+from .opener import OWN_HEADERS, Ask, Cookies, HttpPlan, Peer, basic, basic_of, opener_of, peer_of
 from .wire import Trip
 
 MAX_BODY = 1 << 20
@@ -96,11 +96,7 @@ class HttpProbe(Probe):
             body = self._body(answer, trip)
             response = Response(answer.status, body, answer.headers, reason_phrase=answer.head.reason)
         except TargetError as error:
-            told = not trip.at or "redirect" in error.detail
-            where = "" if told else f", after a redirect to {short(trip.at, 100)}"
-            if not trip.received and error.kind != "timeout" and trip.address.endswith("443") and not trip.tls:
-                where += "; is it https://?" if ask.peer.scheme == "http" else ""
-            response = Response(error=Fault(error.kind, error.detail + where))
+            response = Response(error=Fault(error.kind, error.detail + _hint(error, trip, ask)))
         response.phases, response.transport = trip.end(), trip.transport()
         if trip.certificate is not None:
             response.warning = self._plan.warning(trip)
@@ -114,6 +110,14 @@ class HttpProbe(Probe):
         if self._decode and body:
             body = _unpacked(body, answer.headers.get("content-encoding", ""), self._max_body, trip)
         return body
+
+
+def _hint(error: TargetError, trip: Trip, ask: Ask) -> str:
+    """What may explain a failure, for the end of its detail."""
+    if trip.at:
+        return "" if "redirect" in error.detail else f", after a redirect to {short(trip.at, 100)}"
+    silent = not trip.received and error.kind != "timeout" and ask.peer.scheme == "http"
+    return "; is it https://?" if silent and trip.address.endswith("443") else ""
 
 
 def _headers(options: Mapping[str, Any], userinfo: str) -> tuple[dict[str, str], dict[str, Function]]:
@@ -174,7 +178,7 @@ def _said_by(name: str, function: Callable[[], Any], make: Callable[[str, Any], 
     return make(f"{name}: what its function returned", value)
 
 
-def _ask(peer: Any, plan: HttpPlan, headers: dict[str, str], options: Mapping[str, Any]) -> Ask:
+def _ask(peer: Peer, plan: HttpPlan, headers: dict[str, str], options: Mapping[str, Any]) -> Ask:
     body = json.dumps(options["json"], allow_nan=False) if "json" in options else options.get("body")
     data = body.encode() if isinstance(body, str) else body
     return Ask(peer, plan, data, headers, options.get("method") or ("GET" if data is None else "POST"))

@@ -94,6 +94,15 @@ def test_silence_reset_and_closing_can_be_told_apart() -> None:
     assert 4 == len({seen(behaviour).detail for behaviour in ("silent", "reset", "empty", "reset_body")})
 
 
+def test_a_port_that_is_mostly_one_of_tls_brings_a_question() -> None:
+    """Who asks in plain there, and hears nothing, may have meant https://."""
+    for port in range(10_443, 60_443, 1000):
+        with contextlib.suppress(OSError), RogueServer("empty", port=port) as server:
+            assert "headers: closed without an answer; is it https://?" == probe(server.url).detail
+            return
+    pytest.skip("no such port is free")
+
+
 def test_a_whole_answer_passes() -> None:
     """A 200 is a pass with its status code, and no reason."""
     with RogueServer("ok") as server:
