@@ -112,7 +112,7 @@ class Response:
     value          what a callable returned
     error          a Fault where there was no whole answer, else None
     elapsed        seconds from the start of the run, set by the harness
-    phases         seconds by phase: dns, connect, tls, first_byte, transfer, total; None where no probe measures them
+    phases         seconds by phase, see Result; None where no probe measures them
     transport      how it came: see Result
     warning        what is not well though the answer is whole: it makes a pass a warning
     """

@@ -136,7 +136,7 @@ class Wire:
         try:
             self._limit()
             sent = self.sock.send(data)
-            while sent < len(data):  # not sendall: each piece that is taken is looked at
+            while sent < len(data):  # not sendall: under the kernel's limit it begins anew with each piece
                 self._limit()
                 sent += self.sock.send(memoryview(data)[sent:])
         except OSError as error:

@@ -500,34 +500,23 @@ for scheme in "https", "tls":
     assert ([("ConfigError check 'web': cert", True)] * 2, "") == (told, done.stderr)
 
 
+@pytest.mark.parametrize("option", ["cert", "ca_file"])
 @pytest.mark.parametrize("content", [None, "", "rubbish"])
-def test_a_certificate_that_cannot_be_used_is_refused(
-    given: Certificates, tmp_path: pathlib.Path, content: str | None
+def test_a_file_that_cannot_be_used_is_refused(
+    given: Certificates, tmp_path: pathlib.Path, content: str | None, option: str
 ) -> None:
     """Missing, empty or none: the option and the file are named."""
-    path = tmp_path / "client.pem"
+    path = tmp_path / "given.pem"
     if content is not None:
         path.write_text(content)
-    message = refuses_files(given, cert=str(path))
-    assert (True, True) == (message.startswith("check 'web': cert"), "client.pem" in message)
+    message = refuses_files(given, **{option: str(path)})
+    assert (True, True) == (message.startswith(f"check 'web': {option}"), "given.pem" in message)
 
 
 def test_a_key_of_another_certificate_is_refused(given: Certificates) -> None:
     """They do not belong together."""
     message = refuses_files(given, cert=(str(given.client), str(given.good.with_suffix(".key"))))
     assert True is message.startswith("check 'web': cert")
-
-
-@pytest.mark.parametrize("content", [None, "", "rubbish"])
-def test_authorities_that_cannot_be_used_are_refused(
-    given: Certificates, tmp_path: pathlib.Path, content: str | None
-) -> None:
-    """Missing, empty or none: the option and the file are named."""
-    path = tmp_path / "ca.pem"
-    if content is not None:
-        path.write_text(content)
-    message = refuses_files(given, ca_file=str(path))
-    assert (True, True) == (message.startswith("check 'web': ca_file"), "ca.pem" in message)
 
 
 @pytest.mark.parametrize("cert", ["client.pem", ["client.pem"], ["client.pem", "client.key"], {"env": "CERT"}])
