@@ -17,6 +17,10 @@ GRACE = 0.5
 """Seconds beyond its timeout after which a run is stuck."""
 LATE = 1.0
 """Seconds of looking at the clock too late, after which nobody can have looked: the process or the machine slept."""
+EARLY = 0.005
+"""Seconds before its turn that a run may begin, on a worker that has just ended another: it is awake and warm."""
+SOON = 0.0001
+"""Seconds for which nobody goes to sleep: what is due by then is found without waking anybody."""
 LAGS = 256
 """Latest runs that `lag_s` looks at."""
 AT_ONCE = 10
@@ -100,6 +104,7 @@ class Books:
 
     def __init__(self, scheduler: Any, most_suspects: int, wake: Callable[[], None]) -> None:
         self._scheduler, self._most_suspects, self._wake = scheduler, most_suspects, wake
+        self._called = False  # whether it was waked since it looked at the clock
         self._timetable: Timetable[Entry] = Timetable()
         self._runs: set[Run] = set()  # handed to the pool and not finished
         self._held: deque[Run] = deque()  # suspects that wait for another suspect to end
@@ -142,7 +147,7 @@ class Books:
     def halt(self) -> None:
         """Start nothing more. From now on the entries may be in others' books."""
         self.stopped = True
-        self._wake()
+        self._call()
         for run in [*self._runs, *self._held]:
             if run.started is None and run.entry.run is run:
                 self._let_go(run.entry)
@@ -160,6 +165,11 @@ class Books:
     def _arm(self, entry: Entry, due: float) -> None:
         self._timetable.arm(entry, due)
         if due < self.looks_at:
+            self._call()
+
+    def _call(self) -> None:
+        if not self._called:
+            self._called = True
             self._wake()
 
     def next_run(self, entry: Entry) -> float | None:
@@ -187,17 +197,20 @@ class Books:
             run.slept += length
             if run.started is not None:
                 run.deadline = now + run.entry.timeout + GRACE
-        self._wake()
+        self._call()
         return gap
 
     def launch_due(self, now: float) -> list[Run]:
         """The runs that the pool is to get now. Suspects beyond their share are held back."""
-        self.looks_at = now
+        self.looks_at, self._called = now, False
         jobs = self._launch_held(now) if self._held else []
         due = self._timetable.take(now)
         overdue, self._overdue = self._overdue, False
+        return self._launch(jobs, self._spread(due, now) if overdue else due, now, overdue)
+
+    def _launch(self, jobs: list[Run], due: list[Entry], now: float, overdue: bool = False) -> list[Run]:
         scheduler, at, slept = self._scheduler, self._watch_at, self.slept
-        for slot in self._spread(due, now) if overdue else due:
+        for slot in due:
             run = slot.run = Run(scheduler, slot)
             if overdue:
                 run.slept = max(0.0, now - slot.due)
@@ -243,7 +256,7 @@ class Books:
         if at < self._watch_at:
             self._watch_at = at
             if at < self.looks_at:
-                self._wake()
+                self._call()
 
     def find_late(self, now: float) -> tuple[list[tuple[Run, bool]], list[Entry]]:
         """The runs beyond their deadline, each with whether it was claimed just now; and what has grown old."""
@@ -265,10 +278,14 @@ class Books:
         self._watch_at = min([*ends, *(entry.expires + self.slept for entry in awaited)], default=NEVER)
         return [(run, self.claim(run)) for run in stuck], old
 
-    def wakes_at(self, earlier: float) -> float:
-        """When the clock has to be looked at next, or earlier."""
+    def wakes_at(self, earlier: float, now: float = NEVER) -> float:
+        """When to look at the clock next, or earlier. Told the time, it leaves what a lone run can take to that."""
         due = self._timetable.next_due()
-        return min(NEVER if due is None else due, self._watch_at, earlier)
+        if due is None:
+            due = NEVER
+        elif now + SOON < due < now + EARLY and len(self._runs) == 1:
+            due = now + EARLY
+        return min(due, self._watch_at, earlier)
 
     # --- what happens to runs
 
@@ -278,7 +295,7 @@ class Books:
             return False
         run.started, run.deadline = now, now + run.entry.timeout + GRACE
         if not run.held:
-            lag = now - run.due - run.slept
+            lag = max(0.0, now - run.due - run.slept)
             self._lags.append(lag)
             if lag > self._peak:
                 self._peak = lag
@@ -314,15 +331,24 @@ class Books:
             if not (entry.paused or home is None or home.stopped):
                 home._arm_next(entry, run, outlook, now)
         jobs = self._launch_held(now) if self._held and not self.stopped else []
+        if not (jobs or self._runs or run.stuck):
+            jobs = self._launch_early(now)
         if not (self._runs or self._held or self._stuck):
             self._sleep_on()
         return jobs
+
+    def _launch_early(self, now: float) -> list[Run]:
+        """The next turn, if it is near, and nobody looks at the clock before."""
+        if self.stopped or self._called or self.looks_at <= now + SOON:
+            return []
+        due = self._timetable.next_due()
+        return [] if due is None or due >= now + EARLY else self._launch([], self._timetable.take(due), now)
 
     def _sleep_on(self) -> None:
         """Nothing runs, so nothing can get stuck or old: nobody need wake up to look."""
         self._watch_at = NEVER
         if self.looks_at < self.wakes_at(NEVER):
-            self._wake()
+            self._call()
 
     def _arm_next(self, entry: Entry, run: Run, outlook: Outlook | None, now: float) -> None:
         """The next regular turn, or a retry before it. Turns that passed meanwhile are missed."""
@@ -349,7 +375,7 @@ class Books:
             next_due, entry.regular = now + retry, False
         self._timetable.arm(entry, next_due)
         if next_due < self.looks_at:
-            self._wake()
+            self._call()
 
     # --- what is told of it
 

@@ -64,11 +64,14 @@ class Pool:
         """Have a worker call `job`. What it raises is logged, and nothing else."""
         self.submit_all((job,))
 
-    def submit_all(self, jobs: Sequence[Job]) -> None:
-        """The same for several."""
+    def submit_all(self, jobs: Sequence[Job], stays: bool = False) -> None:
+        """The same for several. A worker that `stays`, at the end of its job, is left the first for its next one."""
         called = []
         with self._lock:
             self._unfinished += len(jobs)
+            if stays:
+                self._waiting.appendleft(jobs[0])
+                jobs = jobs[1:]
             lacking = min(self._unfinished - len(self._workers), len(jobs)) if self.eager else 0
             for job in jobs:
                 if self._idle:

@@ -136,7 +136,7 @@ class Scheduler:
 
     def _sleep(self, now: float) -> None:
         books = self._books
-        books.looks_at = books.wakes_at(NEVER if self._short_since is None else self._short_since + PATIENCE)
+        books.looks_at = books.wakes_at(NEVER if self._short_since is None else self._short_since + PATIENCE, now)
         self._clock.wait(self._wake, None if books.looks_at == NEVER else books.looks_at - now)
 
     def _lacking(self, now: float) -> int:
@@ -185,7 +185,7 @@ class Scheduler:
             with self._lock:
                 jobs = books.end(run, outlook, now)
             if jobs:
-                self.pool.submit_all(jobs)
+                self.pool.submit_all(jobs, stays=not run.stuck)
 
     def claim(self, run: Run) -> bool:
         """See Run.claim. A gap that nobody noticed yet is noticed here, for the result may be a victim of it."""

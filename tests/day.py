@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from minimon import Check, Fault, Monitor, Probe, Response, Status
+from minimon.books import EARLY
 from minimon.model import CheckState
 from minimon.testing import FakeClock
 
@@ -234,7 +235,7 @@ class Day:
             wakes_at = scheduler._books.wakes_at(float("inf"))
             until = self.clock.deadlines.get(thread or 0, -1.0)
         now = self.clock.monotonic()
-        rests = until > now and until <= wakes_at + 1e-6
+        rests = until > now and until <= wakes_at + EARLY
         at_work = scheduler.pool.unfinished + scheduler.pool.stuck
         awake = at_work - (len(self.clock.deadlines) - 1)  # the others sleep in a poll
         return rests and awake == 0 and min(self.clock.deadlines.values()) > now

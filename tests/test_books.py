@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minimon.books import AT_ONCE, GRACE, LATE, NEVER, Books, Entry, Gap, Outlook, Run
+from minimon.books import AT_ONCE, EARLY, GRACE, LATE, NEVER, SOON, Books, Entry, Gap, Outlook, Run
 from minimon.evaluate import CALM
 
 TIMEOUT, EVERY = 5.0, 10.0
@@ -67,10 +67,10 @@ class Desk:
         return runs
 
     def turn(self, now: float, **outlook: Any) -> list[Run]:
-        """Look, and make what is due in no time."""
+        """Look, and make what is due in no time, and what may be launched then."""
         runs = self.look(now)
         for run in runs:
-            self.make(run, now, now, **outlook)
+            runs += self.make(run, now, now, **outlook)
         return runs
 
     @property
@@ -357,7 +357,7 @@ def test_after_a_gap_turns_are_spread(number: int, interval: float, step: float)
         launched += [(now - 3601.0, run.entry.name) for run in desk.turn(now, interval=interval)]
         now = desk.wakes_at
     assert [f"{n:04}" for n in range(number)] == [name for _, name in launched]
-    assert pytest.approx([n // AT_ONCE * step for n in range(number)]) == [at for at, _ in launched]
+    assert pytest.approx([n // AT_ONCE * step for n in range(number)], abs=EARLY * 1.001) == [at for at, _ in launched]
     assert number * 3600 / interval == desk.figure("missed")
 
 
@@ -494,6 +494,59 @@ def test_a_run_that_was_cut_keeps_what_was_seen() -> None:
     desk.books.end(run, Outlook(EVERY, 2.0), 1011.0)
     desk.rest()
     assert 1011.0 + LASTING == first_old(desk, 1011.0)
+
+
+# Runs that begin early
+
+
+@pytest.mark.parametrize(("later", "early"), [(SOON / 2, []), (SOON * 2, ["b"]), (EARLY * 0.9, ["b"]), (EARLY, [])])
+def test_what_is_due_next_begins_when_a_lone_run_ends(later: float, early: list[str]) -> None:
+    """If its turn is near, but not so near that somebody looks at the clock anyway."""
+    desk = Desk()
+    run = desk.begun()
+    desk.arm("b", 1.0 + later)
+    desk.look(0.5)
+    assert early == names(desk.books.end(run, Outlook(EVERY), 1.0))
+
+
+@pytest.mark.parametrize("beside", ["another run", "a stuck worker", "a gap"])
+def test_nothing_begins_early_where_others_see_to_it(beside: str) -> None:
+    """Another run goes on, or the worker is lost, or somebody was waked to see what is overdue."""
+    desk = Desk()
+    run = desk.begun()
+    if beside == "another run":
+        desk.begun("c")
+    now = {"a stuck worker": STUCK, "a gap": LASTING}.get(beside, 1.0)
+    desk.arm("b", now + EARLY / 2)
+    desk.look(0.5)
+    if beside == "a gap":
+        desk.books.notice(now)
+    elif beside == "a stuck worker":
+        desk.look(now)
+    assert [] == desk.books.end(run, Outlook(EVERY), now)
+
+
+def test_what_began_early_keeps_its_rhythm() -> None:
+    """And was not late."""
+    desk = Desk()
+    run = desk.begun()
+    other = desk.arm("b", EARLY / 2)
+    desk.look(0.0)
+    (early,) = desk.books.end(run, Outlook(EVERY), 0.0)
+    desk.make(early, 0.0, 0.0)
+    assert (EARLY / 2 + EVERY, 0.0) == (desk.books.next_run(other), desk.figure("lag_s"))
+
+
+@pytest.mark.parametrize("due", [SOON / 2, EARLY / 2, EARLY * 2])
+@pytest.mark.parametrize("runs", [0, 1, 2])
+def test_nobody_wakes_for_what_a_lone_run_is_followed_by(runs: int, due: float) -> None:
+    """When it has not ended in time, the clock is looked at; with none, or several, as ever."""
+    desk = Desk()
+    for n in range(runs):
+        desk.begun(str(n))
+    desk.arm("b", due)
+    left = runs == 1 and due == EARLY / 2
+    assert (EARLY if left else due) == desk.books.wakes_at(NEVER, 0.0)
 
 
 # Waking

@@ -197,6 +197,22 @@ def test_a_job_may_submit_another(make: MakePool) -> None:
     assert event.wait(5.0)
 
 
+def test_a_worker_that_stays_does_the_first_itself(make: MakePool) -> None:
+    """The others are for those that are idle, and all are done."""
+    pool, seen, did = make(2, 2).start(), [], threading.Semaphore(0)
+
+    def note() -> None:
+        seen.append(threading.get_ident())
+        did.release()
+
+    def first() -> None:
+        pool.submit_all([note], stays=True)
+        note()
+
+    pool.submit(first)
+    assert all(did.acquire(timeout=5.0) for _ in range(2)) and seen[0] == seen[1]
+
+
 def test_unfinished_and_busy_return_to_nothing(make: MakePool) -> None:
     """After many jobs from many threads the books are even."""
     pool, seen = make(4, 4).start(), []

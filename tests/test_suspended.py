@@ -19,7 +19,7 @@ from test_monitor import BROKEN, OK, Target, at_once, recorded, status
 from test_scheduler import INF, Nobody, SteppedClock
 
 from minimon import Change, Monitor
-from minimon.books import Gap
+from minimon.books import EARLY, Gap
 from minimon.pool import deadline_in
 from minimon.scheduler import Entry, Scheduler
 from minimon.testing import RogueServer, ScriptedProbe
@@ -68,7 +68,7 @@ def rests(monitor: Monitor, clock: SteppedClock, left: int = 0) -> bool:
     scheduler = monitor._life.scheduler
 
     def sleeps_until(instant: float) -> bool:
-        return clock.until is not None and clock.monotonic() < clock.until <= instant + 1e-6
+        return clock.until is not None and clock.monotonic() < clock.until <= instant + EARLY
 
     def at_rest() -> bool:
         if not sleeps_until(INF):
