@@ -142,7 +142,9 @@ class Check:
         self._settle(name, target, {**given, **options})
 
     def _settle(self, name: str, target: Any, given: dict[str, Any]) -> None:
-        self.__dict__.update(_settled(name, target, given), name=name, target=target, _given=given)
+        settled = {**_settled(name, target, given), "name": name, "target": target, "_given": given}
+        for key, value in settled.items():  # one by one, so that all checks share the keys: half of the memory
+            object.__setattr__(self, key, value)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Check:
         """This check, with `defaults` in place of what was not given. Options go to targets that take them."""

@@ -24,7 +24,7 @@ MIDDLES = (FINEST, *(float(f"{bound / math.sqrt(1.05):.5g}") for bound in BOUNDS
 """What stands for all values of a bucket: the geometric mean of its bounds; above the last there is no bound."""
 MOST = 10**6
 """No slot has more values of a bucket: SHORTEST allows for 360,000 an hour."""
-SPARE = 8
+SPARE = 3
 """Buckets on both sides of a value for which there is room then: the next values are like it."""
 SHARES = (50, 90, 95, 99)
 """The percentiles that are told."""

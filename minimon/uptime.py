@@ -74,6 +74,8 @@ def _kept(tally: Tally) -> Sum:
     return covered, down, begun, carried, answered, failed
 
 
+NO_TOTALS: tuple[Sum, ...] = (_kept(NOTHING),) * 3
+"""One for all, as with the empty rings."""
 FORM = struct.Struct("<ffHII")
 CARRIED = 0x8000
 """A ring of tallies has one of this form for each slot of time, the slot of a time long ago overwritten."""
@@ -134,7 +136,7 @@ class Uptime:
         self._hours: Ring = _ring(HOURS)
         self._days: Ring = _ring(DAYS)
         self._fives: Ring | None = None  # sums of stretches that there was no room for
-        self._totals: tuple[Sum, ...] = (_kept(NOTHING),) * 3  # of 7, 30 and 90 days, up to _settled
+        self._totals = NO_TOTALS  # of 7, 30 and 90 days, up to _settled
         self._counted = (0, 0)  # answered and failed, up to _settled
 
     @property

@@ -186,7 +186,8 @@ class Wire:
         return TargetError("connect", f"{trip.word}: {text}")
 
     def park(self) -> None:
-        """It rests until another trip takes it."""
+        """It rests until another trip takes it, and keeps nothing of the one that is over."""
+        del self.trip
         self.pid = self.pid or os.getpid()
 
     def is_fit(self, since: float) -> bool:

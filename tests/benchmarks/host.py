@@ -25,7 +25,7 @@ from lines import Line, measuring, percentile, skip, spread
 from polling import Side, side
 from servers import running
 
-SIDES = ("ours", "theirs")
+SIDES = ("ours", "theirs", "bare")
 OFF = "off"
 SETTLE = 0.3
 """Seconds until a window begins, after polls began or ended."""
@@ -34,7 +34,7 @@ REQUESTS = 200
 
 
 class Polls:
-    """Both sides in one process, of which one polls at a time, or none."""
+    """All sides in one process, of which one polls at a time, or none."""
 
     def __init__(self, url: str) -> None:
         self._sides: dict[str, Side] = {who: side(who, url) for who in SIDES}
@@ -89,7 +89,7 @@ def computing(url: str, rounds: int, seconds: float) -> list[Window]:
 
 def order(rounds: int) -> list[str]:
     """Who polls in which window: before and after each of the sides there is one without polls."""
-    return ([OFF, "ours"] * 2 + [OFF, "theirs"]) * rounds + [OFF]
+    return ([OFF, "ours"] * 2 + [OFF, "theirs", OFF, "bare"]) * rounds + [OFF]
 
 
 def beside(windows: list[Window], who: str) -> list[float]:
@@ -208,9 +208,11 @@ def _tell(process: subprocess.Popen[str], who: str) -> int:
 def slowed(windows: list[Window]) -> Iterator[Line]:
     """The thread that computes."""
     lost = {who: [(1 - share) * 100 for share in beside(windows, who)] for who in SIDES}
-    ours, theirs = (statistics.median(lost[who]) for who in SIDES)
+    ours, theirs, bare = (statistics.median(lost[who]) for who in SIDES)
     note = f"{rate(windows, 'ours')}, {spread(lost['ours'], 1)}"
     yield Line("host", "a thread that computes: slowed by", ours, "%", 5, note)
+    note = f"{rate(windows, 'bare')}, {spread(lost['bare'], 1)}"
+    yield Line("host", "the same by bare sockets on four threads", bare, "%", note=note)
     note = f"{rate(windows, 'theirs')}, slowed by {theirs:.1f} %, {spread(lost['theirs'], 1)}"
     share = ours / theirs if theirs > 0 else float("nan")
     yield Line("host", "the same, against what requests.get costs it", share, "x", 0.3, note)
@@ -218,7 +220,12 @@ def slowed(windows: list[Window]) -> Iterator[Line]:
 
 def delayed(windows: list[Window]) -> Iterator[Line]:
     """The web server."""
-    for who, bar, whose in (("ours", 1.1, "with polls"), ("theirs", None, "with those of requests.get")):
+    sides = (
+        ("ours", 1.1, "with polls"),
+        ("theirs", None, "with those of requests.get"),
+        ("bare", None, "with bare ones"),
+    )
+    for who, bar, whose in sides:
         found = beside(windows, who)
         note = (
             f"{middle(windows, who):.2f} / {middle(windows, OFF):.2f} ms; {rate(windows, who)}, ratio {spread(found)}"

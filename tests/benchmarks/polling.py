@@ -6,15 +6,18 @@ As a program with `--as` it is one of the sides, and prints microseconds of CPU 
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import pathlib
 import random
 import resource
+import socket
 import statistics
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Protocol
@@ -26,6 +29,7 @@ from servers import Ports, running
 CHECKS = 400
 EVERY = 2.0
 WARM = 2.5
+PACKAGE = pathlib.Path(__file__).parents[2] / "minimon"
 
 
 class Side(Protocol):
@@ -56,22 +60,19 @@ class Ours:
         return sum(self._monitor.state(name).counts.pass_ for name in self._names)
 
 
-class Theirs:
-    """What a host would write without a monitor."""
+class Threads:
+    """Threads that poll, each counting for itself."""
 
-    def __init__(self, url: str) -> None:
-        import requests
-
-        self._requests, self._url = requests, url
-        self._passed = [0] * CHECKS
-        self._seen: list[tuple[bool, float]] = [(False, 0.0)] * CHECKS
+    def __init__(self, number: int) -> None:
+        self._passed = [0] * number
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """A thread each."""
+        """All of them."""
         self._ended.clear()
-        self._threads = [threading.Thread(target=self._poll, args=(n,), daemon=True) for n in range(CHECKS)]
+        numbers = range(len(self._passed))
+        self._threads = [threading.Thread(target=self._poll, args=(n,), daemon=True) for n in numbers]
         for thread in self._threads:
             thread.start()
 
@@ -84,6 +85,20 @@ class Theirs:
     def polls(self) -> int:
         """All passes."""
         return sum(self._passed)
+
+    def _poll(self, number: int) -> None:
+        raise NotImplementedError
+
+
+class Theirs(Threads):
+    """What a host would write without a monitor: a thread a check."""
+
+    def __init__(self, url: str) -> None:
+        import requests
+
+        super().__init__(CHECKS)
+        self._requests, self._url = requests, url
+        self._seen: list[tuple[bool, float]] = [(False, 0.0)] * CHECKS
 
     def _poll(self, number: int) -> None:
         ended, requests = self._ended, self._requests
@@ -99,8 +114,30 @@ class Theirs:
             ended.wait(max(0.0, EVERY - self._seen[number][1]))
 
 
+class Bare(Threads):
+    """What there is at least: four threads and sockets, nothing looked at, nothing kept, no deadline for the whole."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(4)
+        address = urllib.parse.urlsplit(url)
+        self._address = address.hostname, address.port
+        self._request = f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode()
+
+    def _poll(self, number: int) -> None:
+        pause = EVERY / CHECKS * len(self._passed)
+        due = time.monotonic() + EVERY / CHECKS * number
+        while not self._ended.wait(max(0.0, due - time.monotonic())):
+            with socket.create_connection(self._address, 5) as sock:
+                sock.sendall(self._request)
+                sock.recv(65536)
+            self._passed[number] += 1
+            due += pause
+
+
 def side(who: str, url: str) -> Side:
-    """One of the three, by its name."""
+    """One of them, by its name."""
+    if who == "bare":
+        return Bare(url)
     return Theirs(url) if who == "theirs" else Ours(url, who == "reused")
 
 
@@ -140,6 +177,7 @@ print(json.dumps(dict(added=(after - before) / 1024, peak=(peak - before) / 1024
 
 def memory(url: str, reuse: bool, rounds: int) -> Iterator[Line]:
     """What the whole adds to a process, in three processes at once: unlike time it does not depend on the others."""
+    compileall.compile_dir(PACKAGE, quiet=2)  # as installers do: to compile it takes memory once
     program = MEMORY.format(url=url, every=EVERY, checks=CHECKS, reuse=reuse, rounds=rounds)
     with ExitStack() as stack:
         command = (sys.executable, "-c", program)
