@@ -404,8 +404,9 @@ class Monitor:
         check, state, lasted, view = self._registry.look_up(name)
         entry = self._entries.get(name)
         due = None
-        if life is not None and life.poller.watch is not None:
-            due = life.scheduler.next_run(entry) if entry is not None else max(life.started, life.poller.watch.next)
+        watch = None if life is None else life.poller.watch  # once: a signal handler may stop the monitor in between
+        if life is not None and watch is not None:
+            due = life.scheduler.next_run(entry) if entry is not None else max(life.started, watch.next)
         now = self._clock.time(), self._clock.monotonic()
         told = explained(check, state, lasted, *now, due)
         return {"schema": 1, "service": self._service(life), "check": name, **view, "explain": told}
@@ -438,8 +439,9 @@ class Monitor:
         if life is None:
             return figures
         figures.update(life.scheduler.figures())
-        if life.poller.watch is not None:
-            figures["clock_jumps"] = life.poller.watch.clock_jumps
+        watch = life.poller.watch  # once: a signal handler may stop the monitor in between
+        if watch is not None:
+            figures["clock_jumps"] = watch.clock_jumps
         if life.notifier is not None:
             figures.update(dropped=life.notifier.dropped, callback_errors=life.notifier.errors)
         return figures
