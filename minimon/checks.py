@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Union
 from urllib.parse import SplitResult, urlsplit
 
-from .conditions import Spec, compile, needs_body, short
+from .conditions import Spec, compile, needs_body
 from .errors import ConfigError, did_you_mean
 from .model import Response
+from .text import short
 
 Interval = Union[float, Callable[[], float]]
 """Seconds, or a function that is asked for them before every round."""

@@ -183,7 +183,7 @@ def _silence() -> None:
 
 def _complain(error: object, code: int) -> int:
     """One line on stderr; the code."""
-    from .conditions import short
+    from .text import short
 
     with contextlib.suppress(OSError, ValueError):
         print(f"minimon: {short(str(error), 2000)}", file=sys.stderr, flush=True)
@@ -287,9 +287,9 @@ def _find_modules_of(file: str) -> None:
 
 def _serve(args: argparse.Namespace, built: Built, view: Quiet, stop: _Stop) -> int:
     """Poll and serve until the end. Lines beside the machine-readable ones go to stderr."""
-    from .conditions import short
     from .serve.server import HealthCheckServer
     from .table import Output
+    from .text import short
 
     asked = {key: getattr(args, key) for key in ("host", "port") if getattr(args, key) is not None}
     notes = Output(sys.stderr, os.environ) if args.json or args.log else view.output
@@ -401,9 +401,9 @@ def _once(args: argparse.Namespace, built: Built, output: Output) -> int:
 
 def _check(args: argparse.Namespace, output: Output) -> int:
     from .checks import Check
-    from .conditions import short
     from .once import poll_once
     from .table import columns, how_it_came, result_json, result_line
+    from .text import short
 
     checks = []
     for number, url in enumerate(args.urls, 1):

@@ -49,11 +49,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .checks import VALUES, Check, Resource, scheme_of
-from .conditions import short
 from .errors import ConfigError, did_you_mean
 from .monitor import Monitor
 from .options import OPTIONS
 from .serve.server import HealthCheckServer
+from .text import short
 
 LARGEST = 16 << 20
 """Bytes of a configuration file at most."""

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .checks import Check
-from .conditions import Condition, Unmet, quoted, short
+from .conditions import Condition, Unmet
 from .model import REASONS, CheckState, Counts, Outcome, Response, Result, Status, Streak
+from .text import quoted, short
 
 PASS, WARN, FAIL, UNKNOWN = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.UNKNOWN
 UP, DEGRADED, DOWN = Status.UP, Status.DEGRADED, Status.DOWN

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .checks import Check, Probe, scheme_of
-from .conditions import quoted
 from .evaluate import progress, prospects
 from .model import CheckState, Outcome, Status, View, span, stamp
+from .text import quoted
 
 WORDS = {"pass": ("pass", "passes"), "warn": ("warning", "warnings"), "fail": ("failure", "failures")}
 

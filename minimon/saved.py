@@ -7,10 +7,10 @@ import math
 from typing import Any
 
 from .checks import Check
-from .conditions import short
 from .history import FAILURES, RECENT, History
 from .latency import Latency
 from .model import REASONS, CheckState, Counts, Outcome, Result, Status, Streak, View, result_view
+from .text import short
 from .uptime import HOUR, Uptime
 
 

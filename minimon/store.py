@@ -27,13 +27,13 @@ from typing import Any
 
 from .checks import OWN
 from .clock import Clock
-from .conditions import short
 from .errors import ConfigError
 from .log import logger
 from .model import View, parse_json, stamp
 from .pool import join_until
 from .registry import Registry
 from .saved import dump, load
+from .text import short
 
 _log = logger("store")
 

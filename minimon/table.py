@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TextIO
 
-from .conditions import short
 from .model import Change, Result, result_view, span, stamp, transported, validity
 from .serve.exposition import to_json
+from .text import short
 
 Snapshot = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ import math
 from typing import Generic, TypeVar
 
 from .checks import LONGEST, SHORTEST, Interval
-from .conditions import short
+from .text import short
 
 FALLBACK = 10.0
 """Seconds until the next run when a check's interval function fails."""

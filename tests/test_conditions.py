@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from minimon.conditions import KEYS, Condition, Unmet, compile, quoted, same_json, scrub, short
+from minimon.conditions import KEYS, Condition, Unmet, compile, same_json
 from minimon.errors import ConfigError
 from minimon.model import Response
+from minimon.text import quoted, scrub, short
 
 OK = Response(200, b'{"n": 1}', {"Content-Type": "application/json"}, reason_phrase="OK", elapsed=0.25)
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checks import Check, Probe, scheme_of, shown_target
 from ..clock import Clock, SystemClock
-from ..conditions import Condition, compile, needs_body, quoted, short
+from ..conditions import Condition, compile, needs_body
 from ..errors import ConfigError
 from ..evaluate import Verdict, judge
 from ..model import Outcome, Response, Result
+from ..text import quoted, short
 from .call import CallProbe
 
 __all__ = ["Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare", "probe"]

@@ -21,10 +21,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..checks import LONGEST, Probe, scheme_of, shown_target
-from ..conditions import short
 from ..errors import ConfigError
 from ..model import Fault, Response
 from ..options import check_options, header_value, login, token
+from ..text import short
 from .exchange import Answer
 from .message import TargetError
 from .network import Network

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from ..checks import ascii_host, has_host
-from ..conditions import short
 from ..errors import ConfigError
 from ..model import Headers
 from ..options import PROXY
+from ..text import short
 from .exchange import Answer, Question, exchange, receive_head
 from .message import TargetError
 from .network import Network, Plan

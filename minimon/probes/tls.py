@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ..conditions import short
 from ..errors import ConfigError
 from ..model import stamp, validity
+from ..text import short
 from .der import read
 from .message import TargetError
 from .wire import PIECE, Wire

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
-from ..conditions import scrub
+from ..text import scrub
 from .lookup import Address, Resolver, literal
 from .message import TargetError
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from ..conditions import quoted
 from ..errors import ConfigError, UnknownCheckError
 from ..log import logger
 from ..pool import Pool
+from ..text import quoted
 from .exposition import plain
 from .routing import Said
 

@@ -15,10 +15,10 @@ from stand_ins import OK, free_port, once, peer, read_request, verdict
 from support import descriptors, python, wait_until
 
 from minimon import ConfigError, HttpProbe, Outcome, Result, probe
-from minimon.conditions import scrub
 from minimon.model import REASONS
 from minimon.options import OPTIONS, TAKEN
 from minimon.testing import BEHAVIOURS, RogueServer
+from minimon.text import scrub
 
 # What servers do. Each behaviour, its settings, and what a poll makes of it.
 

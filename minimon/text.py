@@ -1,0 +1,35 @@
+"""Any value as one short printable line in which no secret of a URL stands. Pure."""
+
+from __future__ import annotations
+
+import re
+
+
+def short(text: object, limit: int = 120) -> str:
+    """A text, or an exception's text, as one printable line of at most `limit` characters, scrubbed. Never raises."""
+    try:
+        whole = str(text)
+    except (Exception, SystemExit):  # a __str__ of the host may do anything
+        whole = f"<{type(text).__name__}>"
+    line = "".join(c if c.isprintable() else " " for c in whole[: 4 * limit])
+    if len(whole) > 4 * limit:
+        line = re.sub(r"://[^/\s]*$", "://***", line)  # userinfo whose @ was cut off could not be told
+    line = scrub(line)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def quoted(value: object, limit: int = 120) -> str:
+    """Any value as Python writes it, in one line of at most `limit` characters, scrubbed. Never raises."""
+    try:
+        return short(repr(value), limit)
+    except (Exception, SystemExit):  # a __repr__ of the host may do anything
+        return f"<{type(value).__name__}>"
+
+
+def scrub(text: str) -> str:
+    """A text in which the userinfo and the query values of URLs are masked."""
+    if "://" in text:
+        text = re.sub(r"(\w://)[^/\s]*@", r"\1***@", text)
+    elif "/" not in text or "?" not in text:  # a target may repeat the path that it was asked for
+        return text
+    return re.sub(r"([?&][^=\s&\"']*=)[^\s&\"']*", r"\1***", text)
