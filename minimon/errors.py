@@ -2,6 +2,7 @@
 
     MinimonError
     ├── ConfigError (ValueError)          a bad value, an unknown option, a duplicate name
+    │   └── JsonPathError (ConfigError)   a query that is no JSONPath, or one that is too much work; has `position`
     ├── UnknownCheckError (KeyError)      a name that no check has
     ├── LifecycleError (RuntimeError)     a second start
     └── PortError (OSError)               an address that cannot be bound; keeps the original errno
@@ -21,6 +22,17 @@ class MinimonError(Exception):
 
 class ConfigError(MinimonError, ValueError):
     """A value that cannot work. Raised at construction; names the check or key, and the remedy."""
+
+
+class JsonPathError(ConfigError):
+    """A JSONPath query that does not parse, or takes too much work on a document.
+
+    `position` is the place in the query, from 0; None where there is none.
+    """
+
+    def __init__(self, text: str, position: int | None = None) -> None:
+        super().__init__(text)
+        self.position = position
 
 
 class UnknownCheckError(MinimonError, KeyError):

@@ -37,11 +37,12 @@ ROWS = {
     "import": "imports",
     "exit": "exits",
     "snapshot": "snapshot",
+    "jsonpath": "queries",
     "day": "day",
     "blackhole": "blackhole",
 }
 """Each row's name, and its file. The longest is the last."""
-WITH_PEERS = ("fetch", "polling", "hostile", "host", "record", "import")
+WITH_PEERS = ("fetch", "polling", "hostile", "host", "record", "import", "jsonpath")
 LONGEST = 900.0
 """Seconds for a row; the longest one needs 600."""
 

@@ -8,7 +8,7 @@ import sys
 
 from fresh import output
 
-PACKAGES = ("requests", "prometheus_client", "pycurl")
+PACKAGES = ("requests", "prometheus_client", "pycurl", "python-jsonpath", "jsonpath-ng")
 
 
 class NoPeersError(Exception):
