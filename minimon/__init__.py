@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from .checks import Check as Check
     from .checks import Probe as Probe
     from .checks import Resource as Resource
+    from .conditions import Condition as Condition
     from .errors import ConfigError as ConfigError
+    from .errors import JsonPathError as JsonPathError
     from .errors import LifecycleError as LifecycleError
     from .errors import MinimonError as MinimonError
     from .errors import PortError as PortError
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "checks": ("Check", "Probe", "Resource"),
-    "errors": ("ConfigError", "LifecycleError", "MinimonError", "PortError", "UnknownCheckError"),
+    "conditions": ("Condition",),
+    "errors": ("ConfigError", "JsonPathError", "LifecycleError", "MinimonError", "PortError", "UnknownCheckError"),
+    "jsonpath": (),
     "model": ("Change", "CheckState", "Fault", "Outcome", "Response", "Result", "Status"),
     "monitor": ("Monitor",),
     "probes": ("harnessed", "probe"),

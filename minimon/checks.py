@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Union
 from urllib.parse import SplitResult, urlsplit
 
-from .conditions import Spec, compile, needs_body
+from .conditions import Condition, Spec, needs_body
 from .errors import ConfigError, did_you_mean
 from .model import Response
 from .text import short
@@ -399,7 +399,7 @@ def _count(where: str, value: Any) -> int:
 def _condition(where: str, value: Any) -> Spec | None:
     if value is not None:
         value = _frozen(where, value)
-        compile(value, where, bad=where.endswith("warn_if"))
+        Condition(value, where, bad=where.endswith("warn_if"))
     return value  # type: ignore[no-any-return]
 
 

@@ -1,50 +1,56 @@
 """What must hold of a Response, and the reason when it does not.
 
 A condition is written as data: a dict means AND, a list of them OR, a callable is a predicate on the Response
-that must return True. Key presence decides, not truth: {"text": ""} expects an empty body.
+that must return True. Key presence decides, not truth: {"text": ""} expects an empty body. No answer at all, a
+transport error, meets no condition.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from .errors import ConfigError, did_you_mean
 from .model import Response, parse_json
-from .text import quoted, short
+from .text import quoted, short, written
 
-Test = Callable[[Response], Union[str, None]]
+Test = Callable[[Response], Optional[str]]
 """Looks at a Response: None when it holds, else what was expected and what was seen."""
 
 Spec = Union[Mapping[str, Any], Sequence[Any], Callable[[Response], object]]
 """How a host writes a condition."""
-
-OPERATORS: dict[str, Callable[[float, float], bool]] = {
-    "lt": lambda seen, bound: seen < bound,
-    "le": lambda seen, bound: seen <= bound,
-    "gt": lambda seen, bound: seen > bound,
-    "ge": lambda seen, bound: seen >= bound,
-}
 
 
 class Unmet(NamedTuple):
     """Why a condition does not hold."""
 
     reason: str
-    """status, condition or exception."""
+    """status, condition or exception; without an answer, what the error says."""
     text: str
     """Expected and actual."""
 
 
-class Condition(NamedTuple):
-    """A compiled condition: holds when all tests of one alternative hold."""
+class Condition:
+    """A condition, checked and ready: it holds when all tests of one alternative hold. Any thread may use it.
 
-    alternatives: tuple[tuple[tuple[str, Test], ...], ...]
-    spec: Spec
+    `spec` is the condition as data, as it was given. Raises ConfigError, which names key, value and the nearest right
+    key; `where` opens its message, `bad` says that the condition tells what is bad (a warn_if).
+    """
+
+    __slots__ = ("alternatives", "spec")
+
+    def __init__(self, spec: Spec, where: str = "condition", *, bad: bool = False) -> None:
+        items = list(spec) if isinstance(spec, Sequence) and not isinstance(spec, (str, bytes)) else [spec]
+        if not items:
+            raise ConfigError(f"{where}: an empty list holds never; leave it out or give a condition")
+        self.alternatives = tuple(tuple(_tests(item, where, bad)) for item in items)
+        self.spec = spec
 
     def unmet(self, response: Response) -> Unmet | None:
         """None when it holds, else the first unmet test of each alternative."""
+        if response.error is not None:
+            return Unmet(response.error.kind, response.error.detail or response.error.kind)
         found = []
         for tests in self.alternatives:
             first = _first_unmet(tests, response)
@@ -53,6 +59,30 @@ class Condition(NamedTuple):
             found.append(first)
         raised = any(reason == "exception" for reason, _ in found)
         return Unmet("exception" if raised else found[0].reason, " or ".join(text for _, text in found))
+
+    def explain(self, response: Response) -> str:
+        """Why it does not hold: expected and actual, of the first test that is unmet; "" when it holds.
+
+        >>> Condition({"jsonpath": {"$.state": "done"}}).explain(Response(200, '{"state": "running"}'))
+        'jsonpath $.state: expected "done", got "running"'
+        """
+        unmet = self.unmet(response)
+        return "" if unmet is None else unmet.text
+
+    @property
+    def holds_of_failure(self) -> bool:
+        """Whether an empty 500 meets it, though it does not name that: a server that is broken would pass for well."""
+        broken = Response(500)
+        return any(
+            not any(key in ("status_code", "callback") for key, _ in tests) and _first_unmet(tests, broken) is None
+            for tests in self.alternatives
+        )
+
+    def __repr__(self) -> str:
+        return f"<Condition {quoted(self.spec)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.spec,)
 
 
 def _first_unmet(tests: tuple[tuple[str, Test], ...], response: Response) -> Unmet | None:
@@ -66,32 +96,27 @@ def _first_unmet(tests: tuple[tuple[str, Test], ...], response: Response) -> Unm
     return None
 
 
-def compile(spec: Spec, where: str, *, bad: bool = False) -> Condition:
-    """Check and compile a condition. `where` opens the message of the ConfigError; `bad` says it is a warn_if."""
-    items = list(spec) if isinstance(spec, Sequence) and not isinstance(spec, (str, bytes)) else [spec]
-    if not items:
-        raise ConfigError(f"{where}: an empty list holds never; leave it out or give a condition")
-    return Condition(tuple(tuple(_tests(item, where, bad)) for item in items), spec)
-
-
 def _tests(item: Any, where: str, bad: bool) -> Iterator[tuple[str, Test]]:
     if callable(item):
         item = {"callback": item}
     if not isinstance(item, Mapping) or not item:
         raise ConfigError(f"{where}: expected a dict of conditions, a list of them or a callable, got {item!r:.60}")
+    known = KEYS if all(key in KEYS for key in item) else all_keys()
     for key, value in item.items():
-        make = KEYS.get(key)
+        make = known.get(key)
         if make is None:
-            raise ConfigError(f"{where}: unknown condition {key!r}; {did_you_mean(key, KEYS)}")
-        if bad and key == "latency" and not isinstance(value, Mapping):
-            raise ConfigError(f'{where}: latency says what is bad here; write {{"gt": {value!r}}}')
+            raise ConfigError(f"{where}: unknown condition {quoted(key, 60)}; {did_you_mean(key, known)}")
+        if bad and key in BAD and not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: {key} says what is bad here; write {BAD[key].format(quoted(value, 60))}")
         try:
             yield key, make(value)
         except ValueError as error:
             raise ConfigError(f"{where}: {key}: {error}") from None
 
 
-BODY = ("text", "contains", "json")
+BAD = {"latency": '{{"gt": {}}}', "body_size": '{{"gt": {}}}', "certificate_days": '{{"lt": {}}}'}
+"""Keys that take a bare number, of what is good; and how to say what is bad."""
+BODY = ("text", "contains", "regex", "json", "jsonpath", "body_size")
 """The keys that look at the body."""
 
 
@@ -112,7 +137,8 @@ def _status_code(value: Any) -> Test:
         code = response.status_code
         if code is not None and any(low <= code <= high for low, high in ranges):
             return None
-        return f"status_code: expected {quoted(value)}, got {code} {response.reason_phrase}".rstrip()
+        said = " or ".join(str(item) for item in wanted)
+        return f"status_code: expected {short(said)}, got {code} {response.reason_phrase}".rstrip()
 
     return test
 
@@ -133,8 +159,9 @@ def _text(value: Any) -> Test:
     """The whole body as text equals this."""
     if not isinstance(value, str):
         raise ValueError(f"expected a text, got {value!r:.60}")
+    parse_json(b"null")  # imports json: in the midst of that on a worker, a fork would leave the import lock held
     return lambda response: (
-        None if response.text == value else f"text: expected {quoted(value)}, got {quoted(response.text[:500])}"
+        None if response.text == value else f"text: expected {written(value)}, got {written(response.text[:500])}"
     )
 
 
@@ -143,54 +170,13 @@ def _contains(value: Any) -> Test:
     wanted = [value] if isinstance(value, str) else value
     if not isinstance(wanted, (list, tuple)) or not wanted or not all(isinstance(item, str) for item in wanted):
         raise ValueError(f"expected a text or a list of texts, got {value!r:.60}")
+    wanted = tuple(wanted)
+    parse_json(b"null")  # as above
 
     def test(response: Response) -> str | None:
         text = response.text
         missing = next((item for item in wanted if item not in text), None)
-        return None if missing is None else f"contains: {quoted(missing)} is not in {quoted(text[:500])}"
-
-    return test
-
-
-def _json(value: Any) -> Test:
-    """The whole body as JSON equals this; True is not 1, 1 equals 1.0; the last of equal keys counts."""
-    parse_json(b"null")  # imports json: in the midst of that on a worker, a fork would leave the import lock held
-
-    def test(response: Response) -> str | None:
-        try:
-            seen = response.json()
-        except ValueError as error:
-            return f"json: not JSON ({short(error)})"
-        return None if same_json(value, seen) else f"json: expected {quoted(value)}, got {quoted(seen)}"
-
-    return test
-
-
-def same_json(one: Any, other: Any) -> bool:
-    """Equal as JSON values: booleans are no numbers, tuples are lists."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same_json(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(map(same_json, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-
-
-def _latency(value: Any) -> Test:
-    """Seconds of the whole run: a number (it must be below), or operators such as {"gt": 0.5}."""
-    bounds = value if isinstance(value, Mapping) else {"lt": value}
-    for operator, bound in bounds.items():
-        if operator not in OPERATORS:
-            raise ValueError(f"unknown operator {operator!r}; {did_you_mean(operator, OPERATORS)}")
-        if isinstance(bound, bool) or not isinstance(bound, (int, float)) or not 0 <= bound < float("inf"):
-            raise ValueError(f"expected seconds, 0 or more, got {bound!r}")
-    if not bounds:
-        raise ValueError('expected seconds or operators such as {"gt": 0.5}, got {}')
-
-    def test(response: Response) -> str | None:
-        for operator, bound in bounds.items():
-            if not OPERATORS[operator](response.elapsed, bound):
-                return f"latency: expected {operator} {bound:g} s, got {response.elapsed:.3f} s"
-        return None
+        return None if missing is None else f"contains: {written(missing)} is not in {written(text[:500])}"
 
     return test
 
@@ -211,8 +197,14 @@ KEYS: dict[str, Callable[[Any], Test]] = {
     "status_code": _status_code,
     "text": _text,
     "contains": _contains,
-    "json": _json,
-    "latency": _latency,
     "callback": _callback,
 }
-"""Every key of a condition, with what makes its test. The docstrings are its reference."""
+"""The keys that need nothing else, each with what makes its test. The docstrings are their reference."""
+
+
+def all_keys() -> dict[str, Callable[[Any], Test]]:
+    """Those and the others, whose rooms are imported when the first of them is used."""
+    from .expectations import KEYS as others
+
+    parse_json(b"null")  # as above
+    return {**KEYS, **others}

@@ -75,8 +75,8 @@ PATHS = ("ca_file", "cert")
 TEXTS_BY_NAME = ("headers", "tags", "cookies")
 """Options of a check whose every value is one."""
 CONDITIONS = ("expect", "warn_if")
-TEXTS_EXPECTED = ("text", "contains")
-"""Keys of a condition that expect texts. `json` does not: there {"env": "x"} is a value like others."""
+TEXTS_EXPECTED = ("text", "contains", "regex")
+"""Keys of a condition that expect texts. `json` and others do not: there {"env": "x"} is a value like others."""
 
 
 class Config(NamedTuple):

@@ -118,7 +118,7 @@ class Response:
     """
 
     __slots__ = (
-        *("_text", "body", "elapsed", "error", "headers", "phases", "reason_phrase"),
+        *("_document", "_text", "body", "elapsed", "error", "headers", "phases", "reason_phrase"),
         *("status_code", "transport", "value", "warning"),
     )
 
@@ -146,6 +146,7 @@ class Response:
         self.elapsed = elapsed
         self.phases = phases
         self._text: tuple[bytes, str] | None = None
+        self._document: tuple[bytes, Any] | None = None
         self.transport = transport
         self.warning = warning
 
@@ -160,6 +161,13 @@ class Response:
     def json(self) -> Any:
         """The body as JSON. Raises ValueError for what is not JSON, NaN and Infinity among it (RFC 8259, 6)."""
         return parse_json(self.body)
+
+    @property
+    def document(self) -> Any:
+        """The same, parsed once for all conditions: not to be changed."""
+        if self._document is None or self._document[0] is not self.body:
+            self._document = self.body, parse_json(self.body)
+        return self._document[1]
 
     def __repr__(self) -> str:
         seen = self.error or (self.value if self.status_code is None else f"{len(self.body)} bytes")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import __version__, fork
 from .books import GRACE, NEVER, Entry
-from .checks import OWN, VALUES, Check
+from .checks import OWN, VALUES, Check, scheme_of
 from .clock import Clock, SystemClock
 from .errors import ConfigError, LifecycleError, UnknownCheckError, did_you_mean
 from .explain import explained
@@ -22,7 +22,7 @@ from .log import logger
 from .model import Change, CheckState, Outcome, Result, View, stamp
 from .poller import Poller, Work
 from .pool import deadline_in
-from .probes import Shared, prepare
+from .probes import Prepared, Shared, prepare
 from .registry import Registry
 from .scheduler import Scheduler
 from .timetable import first_due
@@ -39,7 +39,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 LATER = {
     "share": (None, "solo"),
-    "strict": (False,),
     "executor": (None,),
 }
 """Options whose rooms are not built yet, with the values that ask for nothing."""
@@ -129,10 +128,10 @@ class Monitor:
         on_start: Callable[[Monitor], object] | None = None,
         on_stop: Callable[[Monitor], object] | None = None,
     ) -> None:
-        _refuse_later(share=share, strict=strict, executor=executor)
+        _refuse_later(share=share, executor=executor)
         if not isinstance(name, str) or not name or not name.isprintable():
             raise ConfigError(f"monitor: name must be a printable text, got {name!r:.60}")
-        self.name = name
+        self.name, self._strict = name, bool(strict)
         self._bounds = _bounds(min_workers, max_workers)
         self._defaults = _defaults(defaults) if defaults else {}
         self._clock: Clock = clock or SystemClock()
@@ -280,6 +279,7 @@ class Monitor:
         self._mind_fork()
         check = check.with_defaults(self._defaults)
         work = Work(check, prepare(check.spec(), self._shared))
+        self._mind_green(check, work.prepared)
         with self._lock:
             self._registry.add(check, NEVER)
             if self._store is not None and self._remembers:
@@ -290,6 +290,14 @@ class Monitor:
                 self._registry.tell(check.name, "add")
                 self._schedule(entry, life.scheduler)
         return check
+
+    def _mind_green(self, check: Check, prepared: Prepared) -> None:
+        """No green from a server that is broken: warn of it, or refuse it where the host is strict."""
+        expect = prepared.expect
+        if expect is not None and scheme_of(check.target) in ("http", "https") and expect.holds_of_failure:
+            if self._strict:
+                raise ConfigError(GREEN % check.name)
+            _log.warning(GREEN, check.name)
 
     def remove(self, name: str) -> Check:
         """Poll it no more and forget what was seen; returns the Check. Raises UnknownCheckError."""
@@ -494,6 +502,10 @@ def _refuse_own(name: str, verb: str) -> None:
 
 def _nothing(monitor: Monitor) -> None:
     """The hook that was not given."""
+
+
+GREEN = "check %r: expect would hold of an empty 500 too: name the status_code, or what the body has to be"
+"""What is said of a condition that a broken server meets."""
 
 
 def _refuse_later(**values: Any) -> None:

@@ -354,12 +354,14 @@ def _checks(page: Page) -> None:
 
 
 def _conditions(page: Page) -> None:
-    from .conditions import KEYS, OPERATORS
+    from .conditions import all_keys
+    from .expectations import MEANINGS
 
-    signs = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
     page.prose(page.texts.of("conditions"))
-    page.rows(page.texts.table(KEYS))
-    page.prose(f"Operators: {', '.join(f'{key} ({signs[key]})' for key in OPERATORS)}.")
+    page.rows(page.texts.table(all_keys()))
+    page.title("Operators, in place of a plain value")
+    page.rows(MEANINGS.items())
+    page.prose(page.texts.of("expectations"))
     page.prose("They stand under `expect` (what must hold) and `warn_if` (what is bad) of a check.")
 
 

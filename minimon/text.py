@@ -26,6 +26,22 @@ def quoted(value: object, limit: int = 120) -> str:
         return f"<{type(value).__name__}>"
 
 
+def written(value: object, limit: int = 120) -> str:
+    """Any value as JSON writes it, else as Python does; else as `quoted`."""
+    import json  # whoever makes conditions has it imported by then
+
+    pieces, length = [], 0
+    try:
+        for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):  # not the whole of what is large
+            pieces.append(piece)
+            length += len(piece)
+            if length > 4 * limit:
+                break
+    except (TypeError, ValueError, RecursionError):
+        return quoted(value, limit)
+    return short("".join(pieces), limit)
+
+
 def scrub(text: str) -> str:
     """A text in which the userinfo and the query values of URLs are masked."""
     if "://" in text:

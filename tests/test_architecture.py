@@ -16,7 +16,8 @@ from support import ROOT, python
 PACKAGE = ROOT / "minimon"
 
 ORDER = """
-errors text model clock fork log conditions options checks timetable
+errors text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
+model clock fork log expectations conditions options checks timetable
 evaluate uptime latency history saved views explain pool registry
 probes.call probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
 probes.opener probes.http probes.tcp probes
@@ -29,7 +30,8 @@ config reference table once cli __main__
 """The rooms from top to bottom: the way of a poll, then its readers, then who owns them all."""
 
 PURE = """
-text model conditions options checks timetable evaluate uptime latency history saved views explain books
+text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
+model expectations conditions options checks timetable evaluate uptime latency history saved views explain books
 probes.message probes.der serve.exposition serve.framing serve.routing
 """.split()
 IMPURE = "threading time socket http urllib.request subprocess sqlite3 os logging random".split()

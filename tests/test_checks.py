@@ -14,7 +14,7 @@ import pytest
 
 from minimon.checks import SCHEMES, VALUES, Check, Probe, Resource
 from minimon.clock import SystemClock
-from minimon.conditions import compile
+from minimon.conditions import Condition
 from minimon.errors import ConfigError
 from minimon.evaluate import judge
 from minimon.model import Fault, Outcome, Response
@@ -251,7 +251,7 @@ def test_a_bad_request_option_is_refused(option: str, value: Any, message: str) 
         ({"staus_code": 200}, "unknown condition 'staus_code'; did you mean 'status_code'?"),
         ([], "an empty list holds never; leave it out or give a condition"),
         ("200", "expected a dict of conditions, a list of them or a callable, got '200'"),
-        ({"latency": {"gt": -1}}, "latency: expected seconds, 0 or more, got -1"),
+        ({"latency": {"gt": -1}}, "latency: expected a number, 0 or more, got -1"),
     ],
 )
 def test_a_bad_condition_is_refused(key: str, spec: Any, message: str) -> None:
@@ -528,7 +528,7 @@ def test_a_refusal_tells_no_secret(target: Any, options: dict[str, Any]) -> None
 def verdict(resource: Resource, response: Response) -> tuple[Outcome, str]:
     """How a response is judged."""
     assert resource.expect is not None
-    return judge(response, compile(resource.expect, "expect"), None)[:2]
+    return judge(response, Condition(resource.expect, "expect"), None)[:2]
 
 
 def test_a_resource_has_its_old_attributes() -> None:

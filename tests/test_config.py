@@ -329,11 +329,11 @@ def test_secrets_are_put_in_where_texts_are_expected(tmp_path: pathlib.Path, wri
 )
 def test_secrets_are_put_into_conditions_that_expect_texts(write: Write, expect: Any, body: str, ok: bool) -> None:
     """`text` and `contains` take secrets, under `json` the same form is a value like others."""
-    from minimon.conditions import compile
+    from minimon.conditions import Condition
 
     check = built(write("c.json", one(expect=expect)), SECRET="s3cret").checks[0]
     assert check.expect is not None
-    assert (compile(check.expect, "").unmet(Response(200, body)) is None) is ok
+    assert (Condition(check.expect, "").unmet(Response(200, body)) is None) is ok
 
 
 def test_headers_and_tags_may_be_called_env_and_file(write: Write) -> None:
@@ -567,11 +567,14 @@ def test_an_interrupt_is_not_taken_for_an_error_of_the_file(write: Write) -> Non
 def test_the_tables_of_texts_name_what_there_is() -> None:
     """Every option that takes a secret is an option of a check."""
     from minimon.checks import VALUES
-    from minimon.conditions import KEYS
+    from minimon.conditions import all_keys
     from minimon.options import OPTIONS
 
     known = {"target", *VALUES, *OPTIONS}
-    assert ({*config.TEXTS, *config.TEXTS_BY_NAME, *config.CONDITIONS} - known, {*config.TEXTS_EXPECTED} - {*KEYS}) == (
+    assert (
+        {*config.TEXTS, *config.TEXTS_BY_NAME, *config.CONDITIONS} - known,
+        {*config.TEXTS_EXPECTED} - {*all_keys()},
+    ) == (
         set(),
         set(),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from minimon.checks import Check
-from minimon.conditions import compile
+from minimon.conditions import Condition
 from minimon.evaluate import Standing, Verdict, advance, aggregate, judge, undecided
 from minimon.model import CheckState, Fault, Outcome, Response, Result, Status, Streak
 
@@ -57,8 +57,8 @@ def judged(response: Response, expect: Any = None, warn_if: Any = None) -> Verdi
     """The verdict, of conditions as a host writes them."""
     return judge(
         response,
-        None if expect is None else compile(expect, "expect"),
-        None if warn_if is None else compile(warn_if, "warn_if", bad=True),
+        None if expect is None else Condition(expect, "expect"),
+        None if warn_if is None else Condition(warn_if, "warn_if", bad=True),
     )
 
 
@@ -121,7 +121,7 @@ def test_what_is_expected_replaces_the_own_success() -> None:
 
 def test_an_unmet_expectation_tells_why() -> None:
     """Reason and text come from the condition."""
-    expected = (Outcome.FAIL, "condition", "text: expected 'a', got 'b'")
+    expected = (Outcome.FAIL, "condition", 'text: expected "a", got "b"')
     assert expected == judged(Response(200, "b"), {"text": "a"})
 
 

@@ -811,7 +811,41 @@ def test_bad_defaults_are_refused(make: MakeMonitor, defaults: dict[str, Any], m
         make(defaults=defaults)
 
 
-LATER = [{"share": "auto"}, {"strict": True}, {"executor": object()}]
+GREEN = [{"latency": 1}, {"text": ""}, [{"status_code": 200}, {"contains": ""}], {"body_size": 10}]
+
+
+@pytest.mark.parametrize("expect", GREEN, ids=str)
+def test_a_condition_that_a_broken_server_meets_is_told(
+    make: MakeMonitor, expect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, when the check is added: an empty 500 would be green."""
+    with caplog.at_level("WARNING", "minimon.monitor"):
+        make([Check("search", "http://localhost:9/", expect=expect)])
+    said = "check 'search': expect would hold of an empty 500 too: name the status_code, or what the body has to be"
+    assert [said] == [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize("expect", GREEN, ids=str)
+def test_a_strict_monitor_refuses_it(make: MakeMonitor, expect: Any) -> None:
+    """With the remedy."""
+    with pytest.raises(
+        ConfigError, match="check 'search': expect would hold of an empty 500 too: name the status_code"
+    ):
+        make([Check("search", "http://localhost:9/", expect=expect)], strict=True)
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [None, {"status_code": "5xx", "text": ""}, {"contains": "x"}, {"json": None}, lambda response: True],
+    ids=["own success", "5xx", "contains", "json", "function"],
+)
+def test_a_strict_monitor_takes_what_tells_good_from_bad(make: MakeMonitor, expect: Any) -> None:
+    """A status code that is named, content, or a function, of which nobody knows."""
+    monitor = make([Check("search", "http://localhost:9/", expect=expect)], strict=True)
+    assert "search" == monitor.state("search").name
+
+
+LATER = [{"share": "auto"}, {"executor": object()}]
 
 
 @pytest.mark.parametrize("option", LATER, ids=lambda option: next(iter(option)))

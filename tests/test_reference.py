@@ -19,7 +19,8 @@ from support import ROOT, few, python, wait_until
 import minimon
 from minimon import Check, Monitor, cli, reference
 from minimon.checks import SCHEMES, VALUES
-from minimon.conditions import KEYS, OPERATORS
+from minimon.conditions import all_keys
+from minimon.expectations import OPERATORS
 from minimon.model import REASONS
 from minimon.monitor import FIGURES
 from minimon.options import OPTIONS
@@ -47,7 +48,7 @@ def test_the_list_has_a_line_for_each_topic() -> None:
     ("topic", "words"),
     [
         ("checks", [*SCHEMES, *(set(VALUES) - {"fall", "rise", "tags", "group"}), "Resource", "Probe", "every=10"]),
-        ("conditions", [*KEYS, *OPERATORS]),
+        ("conditions", [*all_keys(), *OPERATORS]),
         ("http", [*OPTIONS, *ROUTES, *CODES]),
         ("metrics", [*reference.DOCUMENT, *FIGURES]),
         ("config", ["to_monitor", '{"env": "NAME"}', ".toml", "defaults"]),

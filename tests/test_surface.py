@@ -19,8 +19,8 @@ NAMES = """
     __version__
     Check Resource Probe HttpProbe probe harnessed
     Monitor HealthCheckServer HealthCheckHandler
-    Response Fault Result CheckState Change Status Outcome
-    MinimonError ConfigError UnknownCheckError LifecycleError PortError
+    Response Fault Result CheckState Change Status Outcome Condition
+    MinimonError ConfigError JsonPathError UnknownCheckError LifecycleError PortError
 """.split()
 
 NONE_SAID = inspect.Parameter.empty
@@ -55,7 +55,15 @@ def test_names_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["testing.RogueServer", "testing.FakeClock", "testing.ScriptedProbe", "errors.PortError"]
+    "path",
+    [
+        "jsonpath.compile",
+        "jsonpath.find",
+        "testing.RogueServer",
+        "testing.FakeClock",
+        "testing.ScriptedProbe",
+        "errors.PortError",
+    ],
 )
 def test_rooms_are_found(path: str) -> None:
     """`import minimon` is enough for minimon.testing and what else hosts use."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checks import Check, Probe, scheme_of, shown_target
 from ..clock import Clock, SystemClock
-from ..conditions import Condition, compile, needs_body
+from ..conditions import Condition, needs_body
 from ..errors import ConfigError
 from ..evaluate import Verdict, judge
 from ..model import Outcome, Response, Result
@@ -74,7 +74,7 @@ def prepare(spec: Mapping[str, Any], shared: Shared | None = None) -> Prepared:
     """
     name = spec["name"]
     expect, warn_if = spec.get("expect"), spec.get("warn_if")
-    compiled = None if expect is None else compile(expect, f"check {name!r}: expect")
+    compiled = None if expect is None else Condition(expect, f"check {name!r}: expect")
     try:
         probe = _probe_of(spec["target"], spec.get("options") or {}, shared or Shared(), compiled, warn_if)
     except ConfigError as error:
@@ -83,7 +83,7 @@ def prepare(spec: Mapping[str, Any], shared: Shared | None = None) -> Prepared:
         name,
         probe,
         compiled,
-        None if warn_if is None else compile(warn_if, f"check {name!r}: warn_if", bad=True),
+        None if warn_if is None else Condition(warn_if, f"check {name!r}: warn_if", bad=True),
         spec.get("timeout", 5.0),
     )
 
