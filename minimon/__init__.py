@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from .checks import Probe as Probe
     from .checks import Resource as Resource
     from .conditions import Condition as Condition
+    from .errors import Alarm as Alarm
     from .errors import ConfigError as ConfigError
     from .errors import JsonPathError as JsonPathError
     from .errors import LifecycleError as LifecycleError
     from .errors import MinimonError as MinimonError
     from .errors import PortError as PortError
     from .errors import UnknownCheckError as UnknownCheckError
+    from .errors import WaitCancelled as WaitCancelled
+    from .errors import WaitTimeout as WaitTimeout
     from .model import Change as Change
     from .model import CheckState as CheckState
     from .model import Fault as Fault
@@ -30,11 +33,15 @@ if TYPE_CHECKING:
     from .probes.http import HttpProbe as HttpProbe
     from .serve.handler import HealthCheckHandler as HealthCheckHandler
     from .serve.server import HealthCheckServer as HealthCheckServer
+    from .waiting import wait_for as wait_for
 
 _HOMES = {
     "checks": ("Check", "Probe", "Resource"),
     "conditions": ("Condition",),
-    "errors": ("ConfigError", "JsonPathError", "LifecycleError", "MinimonError", "PortError", "UnknownCheckError"),
+    "errors": (
+        *("Alarm", "ConfigError", "JsonPathError", "LifecycleError", "MinimonError", "PortError", "UnknownCheckError"),
+        *("WaitCancelled", "WaitTimeout"),
+    ),
     "jsonpath": (),
     "model": ("Change", "CheckState", "Fault", "Outcome", "Response", "Result", "Status"),
     "monitor": ("Monitor",),
@@ -43,6 +50,7 @@ _HOMES = {
     "serve.handler": ("HealthCheckHandler",),
     "serve.server": ("HealthCheckServer",),
     "testing": (),
+    "waiting": ("wait_for",),
 }
 _TABLE = {name: home for home, names in _HOMES.items() for name in names}
 

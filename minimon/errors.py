@@ -4,6 +4,9 @@
     ├── ConfigError (ValueError)          a bad value, an unknown option, a duplicate name
     │   └── JsonPathError (ConfigError)   a query that is no JSONPath, or one that is too much work; has `position`
     ├── UnknownCheckError (KeyError)      a name that no check has
+    ├── Alarm (MinimonError)              what must not happen has happened, while waiting
+    ├── WaitTimeout (TimeoutError)        it was not met in time; has `attempts`, `elapsed`, `response`, `why`
+    ├── WaitCancelled (MinimonError)      somebody has ended the wait
     ├── LifecycleError (RuntimeError)     a second start
     └── PortError (OSError)               an address that cannot be bound; keeps the original errno
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import MappingProxyType
+from typing import Any
 
 
 class MinimonError(Exception):
@@ -44,6 +48,32 @@ class UnknownCheckError(MinimonError, KeyError):
 
 class LifecycleError(MinimonError, RuntimeError):
     """Something was started that runs already."""
+
+
+class Alarm(MinimonError):
+    """A condition of `alarms` holds. `response` is what was seen, `alarm` the condition as it was given."""
+
+    def __init__(self, text: str, response: Any = None, alarm: Any = None) -> None:
+        super().__init__(text)
+        self.response, self.alarm = response, alarm
+
+
+class WaitTimeout(MinimonError, TimeoutError):
+    """It was not met in time, or in as many attempts as were allowed.
+
+    `attempts` were made in `elapsed` seconds; `response` is the last (its `error` says why there is no answer), `why`
+    what was not met.
+    """
+
+    def __init__(
+        self, text: str, *, attempts: int = 0, elapsed: float = 0.0, response: Any = None, why: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.attempts, self.elapsed, self.response, self.why = attempts, elapsed, response, why
+
+
+class WaitCancelled(MinimonError):
+    """The Event that was given as `stop` is set, or what was waited for has ended."""
 
 
 class PortError(MinimonError, OSError):

@@ -114,12 +114,14 @@ class Response:
     elapsed        seconds from the start of the run, set by the harness
     phases         seconds by phase, see Result; None where no probe measures them
     transport      how it came: see Result
+    attempts       tries until it was seen, and
+    waited         seconds, where somebody waited for it
     warning        what is not well though the answer is whole: it makes a pass a warning
     """
 
     __slots__ = (
         *("_document", "_text", "body", "elapsed", "error", "headers", "phases", "reason_phrase"),
-        *("status_code", "transport", "value", "warning"),
+        *("attempts", "status_code", "transport", "value", "waited", "warning"),
     )
 
     def __init__(
@@ -147,6 +149,7 @@ class Response:
         self.phases = phases
         self._text: tuple[bytes, str] | None = None
         self._document: tuple[bytes, Any] | None = None
+        self.attempts, self.waited = 1, 0.0
         self.transport = transport
         self.warning = warning
 

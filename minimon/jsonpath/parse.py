@@ -50,6 +50,8 @@ class Segment(NamedTuple):
 
     selectors: tuple[Selector, ...]
     descendant: bool
+    blanks: bool = False
+    """Whether there are some within its brackets."""
 
 
 class Path(NamedTuple):
@@ -60,10 +62,10 @@ class Path(NamedTuple):
 
     @property
     def singular(self) -> bool:
-        """Whether it finds one node at most (section 2.3.5.1)."""
+        """Whether it finds one node at most (section 2.3.5.1), and is written as such: without blanks in brackets."""
         return all(
-            not segment.descendant and len(segment.selectors) == 1 and isinstance(segment.selectors[0], (Name, Index))
-            for segment in self.segments
+            len(selectors) == 1 and isinstance(selectors[0], (Name, Index)) and not (descendant or blanks)
+            for selectors, descendant, blanks in self.segments
         )
 
 
@@ -200,7 +202,9 @@ class _Parser:
             before = self.at
             self.blanks()
             if self.take("["):
-                found.append(Segment(self.bracketed(), False))
+                begin = self.at
+                selectors, edges = self.bracketed(), self.text[begin] + self.text[self.at - 2]
+                found.append(Segment(selectors, False, any(edge in " \t\n\r" for edge in edges)))
             elif self.take(".."):
                 selectors = self.bracketed() if self.take("[") else (self.shorthand(),)
                 found.append(Segment(selectors, True))
@@ -404,7 +408,7 @@ class _Parser:
     def comparable(self, begin: int, operand: Argument) -> Comparable:
         """What may stand beside an operator: it has one value."""
         if isinstance(operand, Path) and not operand.singular:
-            self.fail("a query that may find several nodes cannot be compared (count() or value() can)", begin)
+            self.fail("a query that may find several nodes, or has blanks in brackets, cannot be compared", begin)
         if isinstance(operand, Call) and FUNCTIONS[operand.name][1] != VALUE:
             self.fail(f"{operand.name}() is true or false and cannot be compared", begin)
         return operand

@@ -357,9 +357,11 @@ def equal(one: Any, other: Any, spend: Callable[[int], None]) -> bool:
     while waiting:
         one, other = waiting.pop()
         if isinstance(one, dict):
-            if not isinstance(other, dict) or one.keys() != other.keys():
+            if not isinstance(other, dict) or len(one) != len(other):
                 return False
             spend(len(one))
+            if one.keys() != other.keys():
+                return False
             waiting.extend((one[key], other[key]) for key in one)
         elif isinstance(one, list):
             if not isinstance(other, list) or len(one) != len(other):

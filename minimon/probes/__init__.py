@@ -130,14 +130,14 @@ def observe(prepared: Prepared, clock: Clock) -> Result:
         verdict = Verdict(Outcome.FAIL, "timeout", f"ended after {elapsed:.2f} s, timeout {prepared.timeout:g} s")
     outcome, reason, detail = verdict
     if detail:
-        detail = short(_masked(detail, prepared.probe), 300)
+        detail = short(masked(detail, prepared.probe), 300)
     if response is None:
         return Result(prepared.name, outcome, reason, detail, when, elapsed, started=start)
     how = response.phases, response.status_code, start, response.transport
     return _make(Result, (prepared.name, outcome, reason, detail, when, elapsed, *how))
 
 
-def _masked(detail: str, probe: object) -> str:
+def masked(detail: str, probe: object) -> str:
     """A detail without what the probe has sent and nobody else should see: a target may repeat it."""
     for secret in getattr(probe, "secrets", ()):
         detail = detail.replace(secret, "***")

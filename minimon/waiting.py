@@ -1,0 +1,289 @@
+"""Waiting until a target is as it should be: ask, look, sleep, within one deadline.
+
+response = wait_for("http://localhost:8080/job/7", {"jsonpath": {"$.state": "done"}},
+                    alarms={"jsonpath": {"$.state": "failed"}}, timeout=120)
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from .checks import Check, Probe
+from .clock import Clock, SystemClock
+from .conditions import Condition, Spec
+from .errors import Alarm, ConfigError, WaitCancelled, WaitTimeout
+from .evaluate import success
+from .model import Fault, Response
+from .probes import described, masked, prepare
+from .text import quoted, short
+
+BUSY = (429, 503)
+"""Codes whose Retry-After counts (RFC 9110, 10.2.3)."""
+LONGEST_RETRY = 60.0
+"""Seconds that a Retry-After counts at most, if `max_interval` is not more."""
+
+
+class Stop(Protocol):
+    """What ends a wait: a threading.Event, or alike."""
+
+    def is_set(self) -> bool:
+        """Whether to end."""
+
+    def wait(self, timeout: float) -> bool:
+        """Sleep for so many seconds; True as soon as it is to end."""
+
+
+class Attempt(NamedTuple):
+    """One try, as `on_attempt` is told of it."""
+
+    number: int
+    """Counted from 1."""
+    waited: float
+    """Seconds since the beginning."""
+    response: Response
+    """What was seen."""
+    why: str
+    """Why it is not met yet; empty when it is."""
+
+
+class Pace(NamedTuple):
+    """How long to sleep between tries. Pure."""
+
+    interval: float
+    backoff: float
+    longest: float
+    retry_after: bool
+
+    def after(self, number: int, response: Response, now: float) -> tuple[float, bool]:
+        """Seconds to sleep after this try, and whether the target has asked for that. `now` is the wall clock's."""
+        try:
+            delay = min(self.interval * self.backoff ** (number - 1), max(self.interval, self.longest))
+        except OverflowError:
+            delay = max(self.interval, self.longest)
+        if not (self.retry_after and response.status_code in BUSY):
+            return delay, False
+        asked = _seconds(response.headers.get("retry-after", ""), now)
+        if asked is None or asked <= delay:
+            return delay, False
+        return min(asked, max(self.longest, LONGEST_RETRY)), True
+
+
+def _seconds(text: str, now: float) -> float | None:
+    """A Retry-After: seconds, or a date. None for what is neither."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp() - now
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+class PathProbe(Probe):
+    """A file or folder that has to exist."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        text = os.fspath(path)
+        if text.startswith("file:"):
+            import urllib.parse
+            import urllib.request
+
+            text = urllib.request.url2pathname(urllib.parse.urlsplit(text).path)
+        self._path = os.path.expanduser(text)
+
+    def __call__(self, timeout: float) -> Response:
+        """Whether it is there; a broken link is not."""
+        try:
+            os.stat(self._path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            return Response(error=Fault("condition", f"{self._path}: {reason}"))
+        return Response(value=self._path)
+
+    def __str__(self) -> str:
+        return self._path
+
+
+def wait_for(
+    target: Any,
+    until: Spec | None = None,
+    alarms: Any = None,
+    *,
+    timeout: float | None = 60.0,
+    interval: float = 0.1,
+    backoff: float = 1.5,
+    max_interval: float = 2.0,
+    max_attempts: int | None = None,
+    request_timeout: float = 10.0,
+    retry_after: bool = True,
+    stable: int = 1,
+    reverse: bool = False,
+    ignore: Iterable[type[BaseException]] = (),
+    stop: Stop | None = None,
+    on_attempt: Callable[[Attempt], object] | None = None,
+    **options: Any,
+) -> Response:
+    """Ask a target again and again until a condition holds. In the caller's thread.
+
+    target           all that a Check takes, and a Path (or a text with /, ./ or file: in front) that has to exist
+    until            conditions, as `expect` of a Check; None is the target's own success
+    alarms           conditions, or a list of them: what must not happen; looked at first
+    timeout          seconds for all of it; None is for ever
+    interval         seconds after the first try, times `backoff` after each, up to `max_interval`
+    max_attempts     tries, at most; None is any number
+    request_timeout  seconds for each try, or what is left
+    retry_after      obey what a 429 or 503 asks for, up to 60 s or max_interval
+    stable           tries in a row that have to meet it
+    reverse          wait until it does not hold: until the target is gone
+    ignore           exceptions of a callable target that are retried; others are raised
+    stop             an Event that ends the wait at once
+    on_attempt       called with an Attempt after each try
+    options          of a request: see `help http`
+
+    Returns the Response that met it, with `.attempts` and `.waited` (seconds). A transport error is retried. Raises
+    ConfigError, Alarm, WaitTimeout (a TimeoutError), WaitCancelled.
+    """
+    pace = _pace(interval, backoff, max_interval, retry_after)
+    _need(timeout is None or _is_positive(timeout), "timeout", "seconds > 0, or None", timeout)
+    _need(_is_positive(request_timeout), "request_timeout", "seconds > 0", request_timeout)
+    _need(max_attempts is None or _is_count(max_attempts), "max_attempts", "a whole number, 1 or more", max_attempts)
+    _need(_is_count(stable), "stable", "a whole number, 1 or more", stable)
+    wait = _Wait(target, until, alarms, options, float(request_timeout), tuple(ignore), reverse)
+    return wait.run(pace, timeout, max_attempts, stable, stop, on_attempt)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _need(holds: bool, key: str, expected: str, value: Any) -> None:
+    if not holds:
+        raise ConfigError(f"wait_for: {key}: expected {expected}, got {quoted(value, 60)}")
+
+
+def _pace(interval: float, backoff: float, longest: float, retry_after: bool) -> Pace:
+    _need(_is_positive(interval), "interval", "seconds > 0", interval)
+    _need(_is_positive(backoff) and backoff >= 1, "backoff", "a factor, 1 or more", backoff)
+    _need(_is_positive(longest), "max_interval", "seconds > 0", longest)
+    return Pace(float(interval), float(backoff), float(longest), retry_after)
+
+
+def _probe(target: Any) -> Any:
+    """The target as a Check takes it."""
+    if isinstance(target, os.PathLike) or (isinstance(target, str) and target.startswith(("/", "./", "file:"))):
+        return PathProbe(target)
+    return target
+
+
+class _Wait:
+    """One wait: what is asked, and how it is judged."""
+
+    def __init__(
+        self,
+        target: Any,
+        until: Spec | None,
+        alarms: Any,
+        options: Mapping[str, Any],
+        request_timeout: float,
+        ignore: tuple[type[BaseException], ...],
+        reverse: bool,
+        clock: Clock | None = None,
+    ) -> None:
+        self.request_timeout, self.ignore, self.reverse = request_timeout, ignore, reverse
+        self.clock = clock or SystemClock()
+        target = _probe(target)
+        try:
+            check = Check("wait_for", target, timeout=request_timeout, expect=until, **options)
+            self.prepared = prepare(check.spec())
+        except ConfigError as error:
+            raise ConfigError(
+                str(error).replace("check 'wait_for'", "wait_for").replace(": expect:", ": until:")
+            ) from None
+        self.shown = str(target) if isinstance(target, PathProbe) else check.shown
+        many = isinstance(alarms, Sequence) and not isinstance(alarms, (str, bytes))
+        listed = [] if alarms is None else list(alarms) if many else [alarms]
+        self.alarms = [Condition(alarm, "wait_for: alarms", bad=True) for alarm in listed]
+        wrong = next((one for one in ignore if not (isinstance(one, type) and issubclass(one, BaseException))), None)
+        _need(wrong is None, "ignore", "exception types", wrong)
+
+    def run(
+        self,
+        pace: Pace,
+        timeout: float | None,
+        max_attempts: int | None,
+        stable: int,
+        stop: Stop | None,
+        on_attempt: Callable[[Attempt], object] | None,
+    ) -> Response:
+        """Until it is met."""
+        begun, number, met = self.clock.monotonic(), 0, 0
+        deadline = math.inf if timeout is None else begun + timeout
+        rest = stop or threading.Event()
+        while not rest.is_set():
+            number += 1
+            response, why = self._ask(min(self.request_timeout, max(0.001, deadline - self.clock.monotonic())))
+            response.attempts, response.waited = number, self.clock.monotonic() - begun
+            self._look_for_alarms(response)
+            met = 0 if why else met + 1
+            if on_attempt is not None:
+                on_attempt(Attempt(number, response.waited, response, why))
+            if met >= stable:
+                return response
+            why = why or f"met {met} of {stable} times in a row"
+            if number == max_attempts:
+                raise self._given_up(number, response, why, "no more are allowed")
+            delay, asked = pace.after(1 if met else number, response, self.clock.time())
+            left = deadline - self.clock.monotonic()
+            if left <= 0 or (asked and delay > left):
+                reason = f"the target asks to wait for {delay:.0f} s more" if left > 0 else ""
+                raise self._given_up(number, response, why, reason)
+            rest.wait(min(delay, left))
+            if self.clock.monotonic() >= deadline and not rest.is_set():
+                raise self._given_up(number, response, why, "")
+        raise WaitCancelled(f"wait_for {self.shown}: cancelled after {self._spell(number, begun)}")
+
+    def _ask(self, timeout: float) -> tuple[Response, str]:
+        """One try: what was seen, and why that is not enough."""
+        start = self.clock.monotonic()
+        try:
+            response = self.prepared.probe(timeout)
+        except self.ignore as error:
+            response = Response(error=Fault("exception", described(error)))
+        if not isinstance(response, Response):
+            raise TypeError(f"wait_for {self.shown}: expected a Response of the Probe, got {quoted(response)}")
+        response.elapsed = self.clock.monotonic() - start
+        why = self._unmet(response)
+        if self.reverse:
+            return response, "" if why else "it still holds"
+        return response, why
+
+    def _unmet(self, response: Response) -> str:
+        if response.error is not None:
+            text = response.error.detail or response.error.kind
+        else:
+            expect = self.prepared.expect
+            unmet = success(response) if expect is None else expect.unmet(response)
+            text = "" if unmet is None else unmet.text
+        return short(masked(text, self.prepared.probe), 300)
+
+    def _look_for_alarms(self, response: Response) -> None:
+        for alarm in self.alarms:
+            if alarm.unmet(response) is None:
+                raise Alarm(f"wait_for {self.shown}: alarm {quoted(alarm.spec)}", response, alarm.spec)
+
+    def _given_up(self, number: int, response: Response, why: str, reason: str) -> WaitTimeout:
+        spell = f"{number} attempt{'s' * (number > 1)} in {response.waited:.1f} s"
+        text = f"wait_for {self.shown}: not met after {spell}{f' ({reason})' * bool(reason)}: {why}"
+        return WaitTimeout(text, attempts=number, elapsed=response.waited, response=response, why=why)
+
+    def _spell(self, number: int, begun: float) -> str:
+        return f"{number} attempt{'s' * (number != 1)} in {self.clock.monotonic() - begun:.1f} s"
