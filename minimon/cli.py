@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from .monitor import Monitor
     from .table import Output, Quiet
 
-FINE, FAILED, USAGE, CONFIG, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
+FINE, FAILED, USAGE, CONFIG, ALARM, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 130, 141
 
 EXITS = {
     FINE: "fine; demo, run and rogue end with it after --seconds, on Ctrl-C and on SIGTERM",
-    FAILED: "a check failed (check, run --once); a port is taken, or the output cannot be written",
+    FAILED: "a check failed (check, run --once), a wait was too long; a port is taken, the output cannot be written",
     USAGE: "the command line is wrong",
     CONFIG: "the configuration file is wrong: the message has the file, and the line or the key",
+    ALARM: "an alarm of a wait",
     INTERRUPTED: "interrupted, where nothing else fits",
     UNREAD: "nobody reads the output any more",
 }
@@ -55,7 +56,7 @@ def parsers() -> tuple[argparse.ArgumentParser, ...]:
     top.add_argument("--version", action="version", version=f"minimon {__version__}")
     top.set_defaults(perform=None)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for add in (_add_demo, _add_run, _add_check, _add_rogue, _add_help):
+    for add in (_add_demo, _add_run, _add_check, _add_wait, _add_rogue, _add_help):
         add(commands)
     return (top, *commands.choices.values())
 
@@ -100,6 +101,25 @@ def _add_check(commands: Any) -> None:
     made.add_argument("-v", "--verbose", action="store_true", help="tell the phases, and the certificate, as well")
 
 
+def _add_wait(commands: Any) -> None:
+    made = _command(
+        commands,
+        "wait",
+        _wait,
+        "wait until targets are as they should be",
+        "A condition is KEY=VALUE, as in `help conditions`, or a JSON object: status_code=200, contains=ready, "
+        "'jsonpath=$.status == \"OK\"', 'header=Server: x'. Several --until must all hold; one --alarm is enough.",
+    )
+    made.add_argument("targets", metavar="TARGET", nargs="+", help="a URL, tcp://host:port, or a path: /, ./ or file:")
+    made.add_argument("--until", action="append", default=[], metavar="COND", help="what must hold (a 2xx answer)")
+    made.add_argument("--alarm", action="append", default=[], metavar="COND", help="what ends it, with code 4")
+    made.add_argument("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds for all of it (60)")
+    made.add_argument("--interval", type=_seconds, default=0.1, metavar="S", help="seconds after the first try (0.1)")
+    made.add_argument("--stable", type=_times, default=1, metavar="N", help="tries in a row that have to meet it (1)")
+    made.add_argument("--reverse", action="store_true", help="wait until it does not hold: until it is gone")
+    made.add_argument("--json", action="store_true", help="print a JSON object for each")
+
+
 def _add_rogue(commands: Any) -> None:
     made = _command(commands, "rogue", _rogue, "serve HTTP badly, to try monitors on")
     made.add_argument("--host", type=_host, default="127.0.0.1", help="the address to serve on (127.0.0.1)")
@@ -122,6 +142,12 @@ def _seconds(text: str) -> float:
         if 0 < float(text) < math.inf:
             return float(text)
     raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r:.40}")
+
+
+def _times(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 6 and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r:.40}")
 
 
 def _port(text: str) -> int:
@@ -419,6 +445,12 @@ def _check(args: argparse.Namespace, output: Output) -> int:
         for line in how_it_came(result) if args.verbose and not args.json else ():
             output.line(short(line, output.width))
     return FINE if ok else FAILED
+
+
+def _wait(args: argparse.Namespace, output: Output) -> int:
+    from .cli_wait import perform
+
+    return perform(args, output, FAILED, USAGE, ALARM)
 
 
 # --- rogue and help

@@ -391,6 +391,21 @@ class Monitor:
         self._notice()
         return self._registry.state(name)
 
+    def wait_for(
+        self, name: str, status: str | Iterable[str] = "up", *, timeout: float | None = 60.0, stop: Any = None
+    ) -> CheckState:
+        """Wait until a check has this status, or one of several; its state then. In the caller's thread.
+
+        Nothing is polled for it. `stop` is an Event that ends the wait. Raises UnknownCheckError, ConfigError for what
+        is no status, LifecycleError if the monitor does not run, WaitTimeout, WaitCancelled (when it is stopped, too).
+        """
+        from .waiting import wait_for_status
+
+        self.state(name)
+        if not self.running:
+            raise LifecycleError(f"monitor {self.name!r} does not run: no check of it will change")
+        return wait_for_status(name, status, lambda: self.state(name) if self.running else None, timeout, stop)
+
     def snapshot(self) -> dict[str, Any]:
         """All that is known, of one instant, as plain data that JSON carries: the document of `/status`.
 

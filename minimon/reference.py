@@ -361,8 +361,27 @@ def _conditions(page: Page) -> None:
     page.rows(page.texts.table(all_keys()))
     page.title("Operators, in place of a plain value")
     page.rows(MEANINGS.items())
-    page.prose(page.texts.of("expectations"))
-    page.prose("They stand under `expect` (what must hold) and `warn_if` (what is bad) of a check.")
+    page.prose("They must all hold. They stand under a jsonpath query, a header's name, or a key that takes a number.")
+    page.prose("Conditions stand under `expect` (what must hold) and `warn_if` (what is bad) of a check.")
+    page.prose("Condition(spec).explain(response) says why one does not hold, and nothing when it does.")
+    page.title("JSONPath, for any document")
+    page.prose(page.texts.of("jsonpath"), "  ")
+    page.prose(
+        "compile(query).find(document) gives nodes with `.value` and `.path`, compile(query).values(document)"
+        " their values. What is wrong with a query is a JsonPathError.",
+        "  ",
+    )
+
+
+def _waiting(page: Page) -> None:
+    page.prose(page.texts.of("waiting"))
+    page.title("wait_for(target, until=None, alarms=None, *, timeout=60.0, ...)")
+    page.prose(page.texts.of("waiting", "wait_for"), "  ")
+    page.title("Attempt")
+    page.rows(page.texts.fields("waiting", "Attempt"), "  ")
+    page.title('Monitor.wait_for(name, status="up", *, timeout=60.0, stop=None)')
+    page.prose(page.texts.of("monitor", "Monitor.wait_for"), "  ")
+    page.prose("On a command line: `wait --help`.")
 
 
 def _http(page: Page) -> None:
@@ -480,6 +499,7 @@ def _errors(page: Page) -> None:
 TOPICS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "checks": ("what can be polled, how often, and how runs decide", _checks),
     "conditions": ("what must hold of an answer", _conditions),
+    "waiting": ("waiting until a target is as it should be", _waiting),
     "http": ("how an HTTP target is asked, and how /health and /status answer", _http),
     "metrics": ("what /status says, key by key", _metrics),
     "config": ("configuration files", _config),

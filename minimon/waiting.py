@@ -10,6 +10,7 @@ import email.utils
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -18,7 +19,7 @@ from .clock import Clock, SystemClock
 from .conditions import Condition, Spec
 from .errors import Alarm, ConfigError, WaitCancelled, WaitTimeout
 from .evaluate import success
-from .model import Fault, Response
+from .model import CheckState, Fault, Response, Status
 from .probes import described, masked, prepare
 from .text import quoted, short
 
@@ -287,3 +288,31 @@ class _Wait:
 
     def _spell(self, number: int, begun: float) -> str:
         return f"{number} attempt{'s' * (number != 1)} in {self.clock.monotonic() - begun:.1f} s"
+
+
+LOOKS = 0.02
+"""Seconds between two looks at a state."""
+
+
+def wait_for_status(
+    name: str, status: str | Iterable[str], look: Callable[[], CheckState | None], timeout: float | None, stop: Any
+) -> CheckState:
+    """Look at a state until it has this status, or one of several; `look` gives None when there is no more to come."""
+    wanted = {status} if isinstance(status, str) else set(status)
+    wrong = next((one for one in wanted if one not in list(Status)), None)
+    _need(wrong is None and bool(wanted), "status", "unknown, up, degraded or down", wrong)
+    _need(timeout is None or _is_positive(timeout), "timeout", "seconds > 0, or None", timeout)
+    begun = time.monotonic()
+    end = math.inf if timeout is None else begun + timeout
+    rest = stop or threading.Event()
+    while not rest.is_set() and (state := look()) is not None:
+        if state.status.value in wanted:
+            return state
+        left = end - time.monotonic()
+        if left <= 0:
+            why = f"it is {state.status}{f' ({state.explanation})' * bool(state.explanation)}"
+            words = " or ".join(sorted(wanted))
+            text = f"wait_for {name}: not {words} after {time.monotonic() - begun:.1f} s: {why}"
+            raise WaitTimeout(text, elapsed=time.monotonic() - begun, why=why)
+        rest.wait(min(LOOKS, left))
+    raise WaitCancelled(f"wait_for {name}: cancelled after {time.monotonic() - begun:.1f} s")

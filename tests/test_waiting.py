@@ -13,7 +13,20 @@ from typing import Any
 
 import pytest
 
-from minimon import Alarm, ConfigError, Fault, Probe, Response, WaitCancelled, WaitTimeout, wait_for
+from minimon import (
+    Alarm,
+    Check,
+    ConfigError,
+    Fault,
+    LifecycleError,
+    Monitor,
+    Probe,
+    Response,
+    UnknownCheckError,
+    WaitCancelled,
+    WaitTimeout,
+    wait_for,
+)
 from minimon.testing import RogueServer
 from minimon.waiting import Attempt, Pace
 
@@ -382,3 +395,57 @@ def port() -> Iterator[Callable[[], int]]:
 def test_it_waits_for_a_port(port: Callable[[], int]) -> None:
     """tcp:// is a target like others."""
     assert 1 == wait_for(f"tcp://127.0.0.1:{port()}", **SOON).attempts
+
+
+# A check of a running monitor
+
+
+def test_a_running_check_is_waited_for() -> None:
+    """Its state is what comes back; nobody polls for it."""
+    values = iter([False, False, True])
+    check = Check("queue", lambda: next(values, True), every=0.02, fall=1)
+    with Monitor([check]) as monitor:
+        seen = [monitor.wait_for("queue", "down").status, monitor.wait_for("queue", ["up", "degraded"]).status]
+    assert ["down", "up"] == seen
+
+
+def test_a_check_that_does_not_come_up_in_time() -> None:
+    """It says how it is."""
+    check = Check("queue", lambda: False, every=0.02, fall=1)
+    with (
+        Monitor([check]) as monitor,
+        pytest.raises(WaitTimeout, match=r"not up after 0\.\d s: it is down"),
+    ):
+        monitor.wait_for("queue", "down")
+        monitor.wait_for("queue", timeout=0.05)
+
+
+def test_a_monitor_that_is_stopped_has_nothing_to_wait_for() -> None:
+    """Who waits is told at once."""
+    monitor = Monitor([Check("queue", lambda: False, every=0.02)]).start()
+    timer = threading.Timer(0.05, monitor.stop)
+    timer.start()
+    with pytest.raises(WaitCancelled, match="wait_for queue: cancelled after"):
+        monitor.wait_for("queue")
+    timer.join()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error"),
+    [
+        ("nobody", {}, UnknownCheckError),
+        ("queue", {"status": "fine"}, ConfigError),
+        ("queue", {"timeout": -1}, ConfigError),
+        ("queue", {"status": []}, ConfigError),
+    ],
+)
+def test_a_wait_that_cannot_end_is_refused(name: str, options: dict[str, Any], error: type[Exception]) -> None:
+    """A name that no check has, a word that is no status."""
+    with Monitor([Check("queue", lambda: True)]) as monitor, pytest.raises(error):
+        monitor.wait_for(name, **options)
+
+
+def test_a_monitor_that_does_not_run_is_refused() -> None:
+    """Nothing would ever change."""
+    with pytest.raises(LifecycleError):
+        Monitor([Check("queue", lambda: True)]).wait_for("queue")
