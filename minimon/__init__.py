@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .checks import Check as Check
     from .checks import Probe as Probe
     from .checks import Resource as Resource
+    from .compat.httsleep import httsleep as httsleep
     from .conditions import Condition as Condition
     from .errors import Alarm as Alarm
     from .errors import ConfigError as ConfigError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "checks": ("Check", "Probe", "Resource"),
+    "compat": (),
+    "compat.httsleep": ("httsleep",),
     "conditions": ("Condition",),
     "errors": (
         *("Alarm", "ConfigError", "JsonPathError", "LifecycleError", "MinimonError", "PortError", "UnknownCheckError"),

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from .errors import did_you_mean
 from .jsonpath import compile
-from .jsonpath.query import equal, kind
+from .jsonpath.query import kind
 from .text import quoted, short, written
 
 if TYPE_CHECKING:
@@ -54,20 +54,44 @@ def json_value(value: Any) -> Any:
     return copy(value, 0)
 
 
-def no_count(steps: int) -> None:
-    """Both sides are bounded by now."""
+def same_as(wanted: Any) -> Callable[[Any], bool]:
+    """What tells whether a value equals this one, as JSON: true is not 1, 1 is 1.0.
+
+    Python's own comparison is fast, and wrong only where booleans and the numbers 0 and 1 meet: there it is looked at.
+    """
+    wanted = json_value(wanted)
+    doubts = list(_doubts(wanted, ()))
+
+    def same(value: Any) -> bool:
+        return bool(wanted == value) and all(isinstance(_at(value, way), bool) is flag for way, flag in doubts)
+
+    return same
+
+
+def _doubts(value: Any, way: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], bool]]:
+    """Where in it there are such values, and whether they are booleans."""
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _doubts(item, (*way, key))
+    elif isinstance(value, bool) or (isinstance(value, (int, float)) and value in (0, 1)):
+        yield way, isinstance(value, bool)
+
+
+def _at(value: Any, way: tuple[Any, ...]) -> Any:
+    for key in way:
+        value = value[key]
+    return value
 
 
 # Operators
 
 
 def _eq(bound: Any) -> Look:
-    wanted = json_value(bound)
+    same, text = same_as(bound), written(json_value(bound))
 
     def look(found: Sequence[Any]) -> str | None:
-        seen = found[0] if len(found) == 1 else list(found)
-        holds = bool(found) and (equal(wanted, seen, no_count) or equal(wanted, list(found), no_count))
-        return None if holds else written(wanted)
+        holds = bool(found) and (same(list(found)) or (len(found) == 1 and same(found[0])))
+        return None if holds else text
 
     return look
 
@@ -96,7 +120,8 @@ def _in(bound: Any) -> Look:
     if not isinstance(bound, (list, tuple, set, frozenset)) or not bound:
         raise ValueError(f"in: expected a list of values, got {quoted(bound, 60)}")
     wanted = json_value(sorted(bound, key=repr) if isinstance(bound, (set, frozenset)) else bound)
-    return _each(lambda value: any(equal(one, value, no_count) for one in wanted), f"one of {written(wanted)}")
+    tests = [same_as(one) for one in wanted]
+    return _each(lambda value: any(same(value) for same in tests), f"one of {written(wanted)}")
 
 
 def _regex(bound: Any) -> Look:
@@ -203,14 +228,10 @@ def got(found: Sequence[Any]) -> str:
 
 def _json(value: Any) -> Test:
     """The whole body as JSON equals this; true is not 1, 1 is 1.0; the last of equal keys counts."""
-    wanted = json_value(value)
-
-    def look(document: Any) -> str | None:
-        if equal(wanted, document, no_count):
-            return None
-        return f"json: expected {written(wanted)}, got {written(document)}"
-
-    return _parsed("json", look)
+    same, text = same_as(value), written(json_value(value))
+    return _parsed(
+        "json", lambda document: None if same(document) else f"json: expected {text}, got {written(document)}"
+    )
 
 
 def _parsed(key: str, look: Callable[[Any], str | None]) -> Test:

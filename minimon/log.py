@@ -15,6 +15,10 @@ class Log:
         """True when somebody listens at this level."""
         return self._logger.isEnabledFor(level)
 
+    def listen(self, level: int) -> None:
+        """From now on lines of this level count."""
+        self._logger.setLevel(level)
+
     def log(
         self, level: int, text: str, *values: object, trace: bool = False, extra: dict[str, object] | None = None
     ) -> None:

@@ -1,7 +1,9 @@
 """Waiting until a target is as it should be: ask, look, sleep, within one deadline.
 
-response = wait_for("http://localhost:8080/job/7", {"jsonpath": {"$.state": "done"}},
-                    alarms={"jsonpath": {"$.state": "failed"}}, timeout=120)
+    done, failed = {"jsonpath": {"$.state": "done"}}, {"jsonpath": {"$.state": "failed"}}
+    response = wait_for("http://localhost:8080/job/7", done, alarms=failed)
+
+It is done in the caller's thread, and needs no Monitor.
 """
 
 from __future__ import annotations

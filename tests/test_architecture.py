@@ -22,7 +22,7 @@ evaluate uptime latency history saved views explain pool registry
 probes.call probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
 probes.opener probes.http probes.tcp probes
 books scheduler notify canary store watch poller
-waiting
+waiting compat compat.httsleep
 serve serve.exposition serve.framing serve.routing serve.health serve.handler serve.connection serve.httpd serve.server
 monitor
 testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing

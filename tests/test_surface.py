@@ -20,7 +20,7 @@ NAMES = """
     Check Resource Probe HttpProbe probe harnessed
     Monitor HealthCheckServer HealthCheckHandler
     Response Fault Result CheckState Change Status Outcome Condition
-    wait_for Alarm WaitTimeout WaitCancelled
+    wait_for httsleep Alarm WaitTimeout WaitCancelled
     MinimonError ConfigError JsonPathError UnknownCheckError LifecycleError PortError
 """.split()
 

@@ -353,23 +353,26 @@ def kind(value: Any) -> str:
 
 def equal(one: Any, other: Any, spend: Callable[[int], None]) -> bool:
     """Equal as JSON values, however deep: booleans are no numbers, 1 is 1.0. Each look at a container is told."""
-    waiting = [(one, other)]
+    waiting: list[tuple[Iterable[Any], Iterable[Any]]] = [((one,), (other,))]
     while waiting:
-        one, other = waiting.pop()
-        if isinstance(one, dict):
-            if not isinstance(other, dict) or len(one) != len(other):
+        for a, b in zip(*waiting.pop()):
+            if isinstance(a, str):  # first, for most values are texts
+                if a != b:
+                    return False
+            elif isinstance(a, list):
+                if not isinstance(b, list) or len(a) != len(b):
+                    return False
+                spend(len(a))
+                waiting.append((a, b))
+            elif isinstance(a, dict):
+                if not isinstance(b, dict) or len(a) != len(b):
+                    return False
+                spend(len(a))  # before what comes next, which takes a while
+                if a.keys() != b.keys():
+                    return False
+                waiting.append((a.values(), map(b.__getitem__, a)))
+            elif isinstance(a, bool) is not isinstance(b, bool) or isinstance(b, (dict, list)) or a != b:
                 return False
-            spend(len(one))
-            if one.keys() != other.keys():
-                return False
-            waiting.extend((one[key], other[key]) for key in one)
-        elif isinstance(one, list):
-            if not isinstance(other, list) or len(one) != len(other):
-                return False
-            spend(len(one))
-            waiting.extend(zip(one, other))
-        elif isinstance(one, bool) is not isinstance(other, bool) or isinstance(other, (dict, list)) or one != other:
-            return False
     return True
 
 

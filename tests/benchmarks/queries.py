@@ -1,9 +1,10 @@
-"""JSONPath: ten typical queries, compiled and run, against two other packages; a lookup, against one by hand."""
+"""JSONPath against two other packages and a lookup by hand; what judging an answer takes; when a wait returns."""
 
 from __future__ import annotations
 
 import json
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,7 +12,8 @@ from typing import Any
 
 from lines import Line, measuring, median_ratio, skip
 
-from minimon import jsonpath
+from minimon import Condition, Response, jsonpath, wait_for
+from minimon.testing import RogueServer
 
 QUERIES = (
     "$.status",
@@ -113,6 +115,40 @@ def measure(quick: bool) -> Iterator[Line]:
         yield median_ratio("jsonpath", what, mine, theirs, bar, "us")
     alone = statistics.median(took(lambda: [jsonpath.compile(query) for query in QUERIES], 20) for _ in range(rounds))
     yield Line("jsonpath", "compiling alone, each", alone / len(QUERIES), "us")
+    yield from judged(found, rounds)
+    yield from awaited(2 if quick else 5)
+
+
+def judged(found: Any, rounds: int) -> Iterator[Line]:
+    """A condition of several keys on a response that was read, and parsed for the first time or the second."""
+    body = json.dumps(found)
+    condition = Condition(
+        {"status_code": 200, "json": found, "jsonpath": {"$.status": "OK", "$.jobs[0].state": "done"}},
+    )
+    response = Response(200, body)
+    assert condition.explain(response) == ""
+    again = statistics.median(took(partial(condition.unmet, response), 500) for _ in range(rounds))
+    anew = statistics.median(took(lambda: condition.unmet(Response(200, body)), 100) for _ in range(rounds))
+    yield Line("jsonpath", "judging status, json and two jsonpaths of 9 kB", again, "us", 60)
+    yield Line("jsonpath", "the same, parsing the body too", anew, "us")
+
+
+def awaited(rounds: int) -> Iterator[Line]:
+    """A target that comes up after 0.3 s."""
+    spells = []
+    for _ in range(rounds):
+        server = RogueServer("ok").start()
+        url = server.url
+        server.stop()
+        timer = threading.Timer(0.3, server.start)
+        timer.start()
+        begun = time.perf_counter()
+        wait_for(url, timeout=10)
+        spells.append(time.perf_counter() - begun)
+        timer.join()
+        server.stop()
+    note = f"{min(spells):.3f} to {max(spells):.3f} in {len(spells)}"
+    yield Line("jsonpath", "wait_for a target that comes up after 0.3 s", statistics.median(spells), "s", 0.5, note)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The names, signatures and defaults of older systems, for programs that were written for them."""
