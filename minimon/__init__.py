@@ -57,7 +57,7 @@ _HOMES = {
 }
 _TABLE = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *sorted(_TABLE)]
+__all__ = ["__version__", *sorted(name for name, home in _TABLE.items() if not home.startswith("compat"))]
 
 
 def __getattr__(name: str) -> Any:

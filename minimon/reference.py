@@ -382,8 +382,9 @@ def _waiting(page: Page) -> None:
     page.title('Monitor.wait_for(name, status="up", *, timeout=60.0, stop=None)')
     page.prose(page.texts.of("monitor", "Monitor.wait_for"), "  ")
     page.prose("On a command line: `wait --help`.")
-    page.title("For programs that were written for httsleep: from minimon import httsleep")
-    page.prose(page.texts.of("compat.httsleep"), "  ")
+    if importlib.util.find_spec(f"{__package__}.compat"):  # it may be left out of a copy
+        page.title("For programs that were written for httsleep: from minimon import httsleep")
+        page.prose(page.texts.of("compat.httsleep"), "  ")
 
 
 def _http(page: Page) -> None:

@@ -82,6 +82,13 @@ def test_webhook_is_told_of_each_change() -> None:
     assert [json.loads(line)["is"] for line in ended.stdout.splitlines()] == ["up", "down", "up"], ended.stderr
 
 
+def test_a_job_is_waited_for() -> None:
+    """Until it is done."""
+    command = [sys.executable, "examples/waiting.py"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=environment())
+    assert ["done after 4 attempts: {'state': 'done'}"] == ended.stdout.splitlines()[4:], ended.stderr
+
+
 def test_resources_are_polled_from_a_file() -> None:
     """The older form runs as it is, a line per poll."""
     with RogueServer("ok", body=b"Expected") as rogue:
