@@ -41,7 +41,7 @@ def condition(words: Sequence[str]) -> dict[str, Any] | None:
                 raise ConfigError(f"{key} is given twice; give a JSON object, or --alarm")
             else:
                 whole[key] = value
-    return whole or None
+    return whole if words else None
 
 
 def _one(word: str) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _together(waits: list[_Waiting], output: Output) -> list[Told]:
         wait.begin(stop)
     try:
         begun = time.monotonic()
-        while any(wait.thread.is_alive() for wait in waits):
+        while not stop.is_set() and any(wait.thread.is_alive() for wait in waits):
             next((wait.thread for wait in waits if wait.thread.is_alive()), waits[0].thread).join(0.1)
             if progress:
                 _show(waits, time.monotonic() - begun, output.width)

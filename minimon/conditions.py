@@ -41,6 +41,7 @@ class Condition:
     __slots__ = ("alternatives", "spec")
 
     def __init__(self, spec: Spec, where: str = "condition", *, bad: bool = False) -> None:
+        spec = _copied(spec.spec if isinstance(spec, Condition) else spec)
         items = list(spec) if isinstance(spec, Sequence) and not isinstance(spec, (str, bytes)) else [spec]
         if not items:
             raise ConfigError(f"{where}: an empty list holds never; leave it out or give a condition")
@@ -83,6 +84,13 @@ class Condition:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.spec,)
+
+
+def _copied(spec: Any) -> Any:
+    """The caller may go on changing what it gave."""
+    if isinstance(spec, Mapping):
+        return {key: _copied(value) for key, value in spec.items()}
+    return type(spec)(map(_copied, spec)) if type(spec) in (list, tuple, set) else spec
 
 
 def _first_unmet(tests: tuple[tuple[str, Test], ...], response: Response) -> Unmet | None:
@@ -145,7 +153,7 @@ def _status_code(value: Any) -> Test:
 
 def _status_range(item: Any) -> tuple[int, int]:
     text = str(int(item)) if isinstance(item, int) else item  # an IntEnum's str() differs between Pythons
-    match = re.fullmatch(r"([1-9])xx|(\d{3})(?:-(\d{3}))?", text) if isinstance(text, str) else None
+    match = re.fullmatch(r"([1-9])xx|([0-9]{3})(?:-([0-9]{3}))?", text) if isinstance(text, str) else None
     if match is None or isinstance(item, bool):
         raise ValueError(f'expected a number of three digits, "2xx" or "200-299", got {item!r}')
     hundred, low, high = match.groups()

@@ -97,8 +97,8 @@ def _eq(bound: Any) -> Look:
 
 
 def _ne(bound: Any) -> Look:
-    same, text = _eq(bound), f"anything but {written(json_value(bound))}"
-    return lambda found: text if not found or same(found) is None else None
+    same, text = same_as(bound), f"anything but {written(json_value(bound))}"
+    return lambda found: text if not found or same(list(found)) or any(map(same, found)) else None
 
 
 def _order(sign: str, holds: Callable[[Any, Any], bool]) -> Callable[[Any], Look]:
@@ -125,7 +125,10 @@ def _in(bound: Any) -> Look:
 
 
 def _regex(bound: Any) -> Look:
-    search = expression(bound).search
+    try:
+        search = expression(bound).search
+    except ValueError as error:
+        raise ValueError(f"regex: {error}") from None
     text = f"a text like {written(bound)}"
     return _each(lambda value: isinstance(value, str) and search(value[:REGEX_SEES]) is not None, text)
 
@@ -133,11 +136,11 @@ def _regex(bound: Any) -> Look:
 def expression(text: Any) -> re.Pattern[str]:
     """A regular expression of Python. Raises ValueError."""
     if not isinstance(text, str):
-        raise ValueError(f"regex: expected a text, got {quoted(text, 60)}")
+        raise ValueError(f"expected a text, got {quoted(text, 60)}")
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"regex {quoted(text, 60)}: {error}") from None
+        raise ValueError(f"{quoted(text, 60)}: {error}") from None
 
 
 def _presence(wanted: bool) -> Callable[[Any], Look]:
@@ -151,9 +154,16 @@ def _presence(wanted: bool) -> Callable[[Any], Look]:
 
 
 def _count(bound: Any) -> Look:
-    look = expectation(bound)
+    bounds = bound if isinstance(bound, Mapping) else {"eq": bound}
+    for name, one in bounds.items():
+        if name not in ORDERS or isinstance(one, bool) or not isinstance(one, int) or one < 0:
+            raise ValueError(f"count: expected a whole number, or {', '.join(ORDERS)} of one, got {quoted(bound, 60)}")
+    look = expectation(bounds)
     return lambda found: None if (text := look([len(found)])) is None else f"a count of {text}"
 
+
+ORDERS = ("eq", "ne", "lt", "le", "gt", "ge")
+"""Operators that a number takes."""
 
 OPERATORS: dict[str, Callable[[Any], Look]] = {
     "eq": _eq,
@@ -188,7 +198,7 @@ OTHERS = {
 
 MEANINGS = {
     "eq": "equal, as JSON: true is not 1, 1 is 1.0",
-    "ne": "there, and not equal",
+    "ne": "there, and none of them equal",
     "lt, le, gt, ge": "less, at most, more, at least: a number than a number, a text than a text",
     "in": "one of a list",
     "regex": f"a text in which this expression of Python is found, in its first {REGEX_SEES} characters",
@@ -215,6 +225,7 @@ def operators(value: Any, known: Iterable[str] = OPERATORS) -> Mapping[str, Any]
     if wrong is None:
         return value
     hint = f"did you mean {OTHERS[wrong]!r}?" if wrong in OTHERS else did_you_mean(wrong, known)
+    hint = hint if hint.endswith("?") else f"{hint}."
     raise ValueError(f'unknown operator {quoted(wrong, 60)}; {hint} To expect an object, write {{"eq": {{...}}}}')
 
 
@@ -253,7 +264,7 @@ def _jsonpath(value: Any) -> Test:
     One value that is found equals it, or a list of it; several compare as a list. The old list of
     {"expression": query, "value": value} is taken too.
     """
-    looks = [(text, compile(text), expectation(wanted)) for text, wanted in _queries(value)]
+    looks = [(text, compile(text), _expected(text, wanted)) for text, wanted in _queries(value)]
 
     def look(document: Any) -> str | None:
         for text, query, expects in looks:
@@ -267,6 +278,13 @@ def _jsonpath(value: Any) -> Test:
         return None
 
     return _parsed("jsonpath", look)
+
+
+def _expected(text: str, wanted: Any) -> Look:
+    try:
+        return expectation(wanted)
+    except ValueError as error:
+        raise ValueError(f"{short(text)}: {error}") from None
 
 
 def _queries(value: Any) -> list[tuple[str, Any]]:
@@ -305,10 +323,16 @@ def _header(value: Any) -> Test:
             seen = response.headers.get_all(name)
             expected = look(seen)
             if expected is not None:
+                if seen and any(word in name.lower() for word in SECRET):
+                    return f"header {name}: expected another value, got ***"
                 return f"header {name}: expected {expected}, got {got(seen)}"
         return None
 
     return test
+
+
+SECRET = ("cookie", "auth", "token", "key", "secret", "session")
+"""What stands in the names of headers whose values nobody else is to see."""
 
 
 def _header_name(name: Any) -> str:
@@ -321,22 +345,30 @@ def _header_look(wanted: Any) -> Look:
     given = operators(wanted)
     if given is None and not isinstance(wanted, str):
         raise ValueError(f'expected a text or operators (to have none: {{"absent": True}}), got {quoted(wanted, 60)}')
-    looks = [_of_one(name, bound) for name, bound in ({"eq": wanted} if given is None else given).items()]
-    return lambda found: next((text for look in looks if (text := look(found))), None)
+    given = {"eq": wanted} if given is None else given
+    whole = [OPERATORS[name](bound) for name, bound in given.items() if name in WHOLE]
+    each = [_of_one(name, bound) for name, bound in given.items() if name not in WHOLE]
+
+    def look(found: Sequence[Any]) -> str | None:
+        unmet = next((text for look in whole if (text := look(found))), None)
+        if unmet is not None or not each:
+            return unmet
+        tries = [next((text for look in each if (text := look(one))), None) for one in [[one] for one in found] or [[]]]
+        return None if None in tries else tries[0]
+
+    return look
+
+
+WHOLE = ("exists", "absent", "count")
+"""Operators that look at all fields of a header, not at each."""
 
 
 def _of_one(name: str, bound: Any) -> Look:
     look = OPERATORS[name](bound)
-    if name in ("exists", "absent", "count"):
+    bounds = list(bound) if isinstance(bound, (list, tuple, set, frozenset)) else [bound]
+    if not all(kind(one) == "number" for one in bounds):
         return look
-    numbers = kind(bound) == "number"
-
-    def one_of(found: Sequence[Any]) -> str | None:
-        seen = [_number(text) for text in found] if numbers else found
-        texts = [look([one]) for one in seen] or [look([])]
-        return None if None in texts else texts[0]
-
-    return one_of
+    return lambda found: look([_number(text) for text in found])
 
 
 def _number(text: str) -> Any:
@@ -355,9 +387,9 @@ def _measure(key: str, unit: str, bare: str, see: Callable[[Response], float | N
         if not bounds:
             raise ValueError('expected a number, or operators such as {"gt": 0.5}, got {}')
         for name, bound in bounds.items():
-            if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
+            if name not in ORDERS:
                 raise ValueError(f"unknown operator {name!r}; {did_you_mean(name, ('lt', 'le', 'gt', 'ge'))}")
-            if kind(bound) != "number" or not math.isfinite(bound) or (bound < 0 and key != "certificate_days"):
+            if kind(bound) != "number" or not abs(bound) <= 1e300 or (bound < 0 and key != "certificate_days"):
                 least = "" if key == "certificate_days" else ", 0 or more"
                 raise ValueError(f"expected a number{least}, got {quoted(bound, 60)}")
         look = expectation(bounds)

@@ -155,7 +155,12 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text: the charset of Content-Type, else UTF-8; what does not decode is replaced."""
+        """The body as text: the charset of Content-Type, else UTF-8; what does not decode is replaced.
+
+        Of a callable, the text that it returned.
+        """
+        if self.status_code is None and not self.body and isinstance(self.value, str):
+            return self.value
         if self._text is None or self._text[0] is not self.body:
             charset = _charset(self.headers.get("content-type", ""))
             self._text = self.body, self.body.decode(charset if _is_charset(charset) else "utf-8", "replace")
@@ -167,7 +172,9 @@ class Response:
 
     @property
     def document(self) -> Any:
-        """The same, parsed once for all conditions: not to be changed."""
+        """The same, parsed once for all conditions: not to be changed. Of a callable, what it returned."""
+        if self.status_code is None and not self.body and self.value is not None:
+            return self.value
         if self._document is None or self._document[0] is not self.body:
             self._document = self.body, parse_json(self.body)
         return self._document[1]

@@ -27,6 +27,12 @@ from .text import quoted, short
 
 BUSY = (429, 503)
 """Codes whose Retry-After counts (RFC 9110, 10.2.3)."""
+PATHS = ("/", "./", "../", "~/", "file:")
+"""How a text begins that is a path."""
+LAST = 0.1
+"""Seconds before the deadline at which a last look is taken, if there was to be none."""
+SLACK = 0.1
+"""Seconds by which an answer may come after the deadline: a callable cannot be interrupted."""
 LONGEST_RETRY = 60.0
 """Seconds that a Retry-After counts at most, if `max_interval` is not more."""
 
@@ -126,14 +132,14 @@ def wait_for(
     retry_after: bool = True,
     stable: int = 1,
     reverse: bool = False,
-    ignore: Iterable[type[BaseException]] = (),
+    ignore: type[Exception] | Iterable[type[Exception]] | None = (),
     stop: Stop | None = None,
     on_attempt: Callable[[Attempt], object] | None = None,
     **options: Any,
 ) -> Response:
     """Ask a target again and again until a condition holds. In the caller's thread.
 
-    target           all that a Check takes, and a Path (or a text with /, ./ or file: in front) that has to exist
+    target           all that a Check takes, and a Path (or a text with /, ./, ../, ~/, file: in front) that must exist
     until            conditions, as `expect` of a Check; None is the target's own success
     alarms           conditions, or a list of them: what must not happen; looked at first
     timeout          seconds for all of it; None is for ever
@@ -156,12 +162,24 @@ def wait_for(
     _need(_is_positive(request_timeout), "request_timeout", "seconds > 0", request_timeout)
     _need(max_attempts is None or _is_count(max_attempts), "max_attempts", "a whole number, 1 or more", max_attempts)
     _need(_is_count(stable), "stable", "a whole number, 1 or more", stable)
-    wait = _Wait(target, until, alarms, options, float(request_timeout), tuple(ignore), reverse)
+    _need("expect" not in options, "expect", "it as until", options.get("expect"))
+    _need(on_attempt is None or callable(on_attempt), "on_attempt", "a function", on_attempt)
+    _need(stop is None or (hasattr(stop, "is_set") and hasattr(stop, "wait")), "stop", "a threading.Event", stop)
+    ignored = exception_types("wait_for: ignore", ignore)
+    wait = _Wait(target, until, alarms, options, float(request_timeout), ignored, reverse)
     return wait.run(pace, timeout, max_attempts, stable, stop, on_attempt)
 
 
+def exception_types(where: str, given: Any) -> tuple[type[Exception], ...]:
+    """What is to be retried: one type, or several; what ends the program is none of them. Raises ConfigError."""
+    listed = [given] if isinstance(given, type) else list(given) if isinstance(given, Iterable) else given or []
+    if not isinstance(listed, list) or not all(isinstance(one, type) and issubclass(one, Exception) for one in listed):
+        raise ConfigError(f"{where}: expected exception types, got {quoted(given, 60)}")
+    return tuple(listed)
+
+
 def _is_positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1e300
 
 
 def _is_count(value: Any) -> bool:
@@ -182,7 +200,9 @@ def _pace(interval: float, backoff: float, longest: float, retry_after: bool) ->
 
 def _probe(target: Any) -> Any:
     """The target as a Check takes it."""
-    if isinstance(target, os.PathLike) or (isinstance(target, str) and target.startswith(("/", "./", "file:"))):
+    if isinstance(target, os.PathLike) or (
+        isinstance(target, str) and target.startswith(("/", "./", "../", "~/", "file:"))
+    ):
         return PathProbe(target)
     return target
 
@@ -197,7 +217,7 @@ class _Wait:
         alarms: Any,
         options: Mapping[str, Any],
         request_timeout: float,
-        ignore: tuple[type[BaseException], ...],
+        ignore: tuple[type[Exception], ...],
         reverse: bool,
         clock: Clock | None = None,
     ) -> None:
@@ -215,8 +235,6 @@ class _Wait:
         many = isinstance(alarms, Sequence) and not isinstance(alarms, (str, bytes))
         listed = [] if alarms is None else list(alarms) if many else [alarms]
         self.alarms = [Condition(alarm, "wait_for: alarms", bad=True) for alarm in listed]
-        wrong = next((one for one in ignore if not (isinstance(one, type) and issubclass(one, BaseException))), None)
-        _need(wrong is None, "ignore", "exception types", wrong)
 
     def run(
         self,
@@ -228,14 +246,18 @@ class _Wait:
         on_attempt: Callable[[Attempt], object] | None,
     ) -> Response:
         """Until it is met."""
-        begun, number, met = self.clock.monotonic(), 0, 0
+        begun, number, met, last = self.clock.monotonic(), 0, 0, False
         deadline = math.inf if timeout is None else begun + timeout
         rest = stop or threading.Event()
         while not rest.is_set():
             number += 1
             response, why = self._ask(min(self.request_timeout, max(0.001, deadline - self.clock.monotonic())))
             response.attempts, response.waited = number, self.clock.monotonic() - begun
+            if rest.is_set():
+                break
             self._look_for_alarms(response)
+            if not why and self.clock.monotonic() > deadline + SLACK:
+                why = "it was met too late"
             met = 0 if why else met + 1
             if on_attempt is not None:
                 on_attempt(Attempt(number, response.waited, response, why))
@@ -243,15 +265,17 @@ class _Wait:
                 return response
             why = why or f"met {met} of {stable} times in a row"
             if number == max_attempts:
-                raise self._given_up(number, response, why, "no more are allowed")
+                raise self._given_up(number, begun, response, why, "no more are allowed")
             delay, asked = pace.after(1 if met else number, response, self.clock.time())
             left = deadline - self.clock.monotonic()
-            if left <= 0 or (asked and delay > left):
-                reason = f"the target asks to wait for {delay:.0f} s more" if left > 0 else ""
-                raise self._given_up(number, response, why, reason)
-            rest.wait(min(delay, left))
-            if self.clock.monotonic() >= deadline and not rest.is_set():
-                raise self._given_up(number, response, why, "")
+            if asked and delay > left > 0:
+                raise self._given_up(number, begun, response, why, f"the target asks to wait for {delay:.0f} s more")
+            if delay >= left - LAST:  # one look more, shortly before the end
+                delay = left - min(LAST, left / 2)
+                if last or left <= 0:
+                    raise self._given_up(number, begun, response, why, "")
+                last = True
+            rest.wait(delay)
         raise WaitCancelled(f"wait_for {self.shown}: cancelled after {self._spell(number, begun)}")
 
     def _ask(self, timeout: float) -> tuple[Response, str]:
@@ -283,10 +307,11 @@ class _Wait:
             if alarm.unmet(response) is None:
                 raise Alarm(f"wait_for {self.shown}: alarm {quoted(alarm.spec)}", response, alarm.spec)
 
-    def _given_up(self, number: int, response: Response, why: str, reason: str) -> WaitTimeout:
-        spell = f"{number} attempt{'s' * (number > 1)} in {response.waited:.1f} s"
-        text = f"wait_for {self.shown}: not met after {spell}{f' ({reason})' * bool(reason)}: {why}"
-        return WaitTimeout(text, attempts=number, elapsed=response.waited, response=response, why=why)
+    def _given_up(self, number: int, begun: float, response: Response, why: str, reason: str) -> WaitTimeout:
+        spell = f"{self._spell(number, begun)}{f' ({reason})' * bool(reason)}"
+        elapsed = self.clock.monotonic() - begun
+        text = f"wait_for {self.shown}: not met after {spell}: {why}"
+        return WaitTimeout(text, attempts=number, elapsed=elapsed, response=response, why=why)
 
     def _spell(self, number: int, begun: float) -> str:
         return f"{number} attempt{'s' * (number != 1)} in {self.clock.monotonic() - begun:.1f} s"
@@ -300,9 +325,11 @@ def wait_for_status(
     name: str, status: str | Iterable[str], look: Callable[[], CheckState | None], timeout: float | None, stop: Any
 ) -> CheckState:
     """Look at a state until it has this status, or one of several; `look` gives None when there is no more to come."""
-    wanted = {status} if isinstance(status, str) else set(status)
-    wrong = next((one for one in wanted if one not in list(Status)), None)
-    _need(wrong is None and bool(wanted), "status", "unknown, up, degraded or down", wrong)
+    listed = [status] if isinstance(status, str) or not isinstance(status, Iterable) else list(status)
+    known = bool(listed) and all(one in list(Status) for one in listed)
+    _need(known, "status", "unknown, up, degraded or down", status)
+    wanted = {str(Status(one).value) for one in listed}
+    _need(stop is None or (hasattr(stop, "is_set") and hasattr(stop, "wait")), "stop", "a threading.Event", stop)
     _need(timeout is None or _is_positive(timeout), "timeout", "seconds > 0, or None", timeout)
     begun = time.monotonic()
     end = math.inf if timeout is None else begun + timeout

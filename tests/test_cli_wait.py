@@ -127,6 +127,7 @@ def test_reversed_it_waits_for_the_end(capsys: pytest.CaptureFixture[str]) -> No
     ("argv", "message"),
     [
         (["ftp://x"], "minimon: wait: wait_for: unknown scheme 'ftp' in target"),
+        (["/x", "--until", "{}"], "minimon: wait: --until: expected a dict of conditions"),
         (["/x", "--until", "foo=1"], "minimon: wait: expected KEY=VALUE"),
         (["/x", "--until", "status_code=99"], "minimon: wait: --until: status_code: expected a number of three digits"),
         (["/x", "--alarm", "latency=1"], "minimon: wait: --alarm: latency says what is bad here"),

@@ -76,6 +76,8 @@ HOLDS: list[Any] = [
     {"header": {"set-cookie": {"regex": "^b"}}},
     {"header": {"set-cookie": {"count": 2}}},
     {"header": {"x-none": {"absent": True}}},
+    {"header": {"age": {"in": [11, 12]}}},
+    path("$.jobs[*].name", {"ne": "c"}),
     {"header": {"content-type": {"in": ["text/html", "text/plain"]}}},
     {"latency": 0.3},
     {"latency": {"ne": 1, "eq": 0.25}},
@@ -127,7 +129,9 @@ UNMET: list[tuple[Any, str]] = [
     ({"header": {"Content-Type": "text/html"}}, 'header Content-Type: expected "text/html", got "text/plain"'),
     ({"header": {"Age": {"lt": 12}}}, 'header Age: expected < 12, got "12"'),
     ({"header": {"Content-Type": {"lt": 12}}}, 'header Content-Type: expected < 12, got "text/plain"'),
-    ({"header": {"Set-Cookie": "c=3"}}, 'header Set-Cookie: expected "c=3", got ["a=1", "b=2"]'),
+    ({"header": {"Set-Cookie": "c=3"}}, "header Set-Cookie: expected another value, got ***"),
+    (path("$.jobs[*].name", {"ne": "b"}), 'jsonpath $.jobs[*].name: expected anything but "b", got ["a", "b"]'),
+    ({"header": {"Set-Cookie": {"regex": "a", "eq": "b=2"}}}, "header Set-Cookie: expected another value, got ***"),
     ({"header": {"X-None": ""}}, 'header X-None: expected "", got nothing'),
     ({"latency": 0.25}, "latency: expected < 0.25 s, got 0.250 s"),
     ({"body_size": 10}, f"body_size: expected <= 10 bytes, got {len(JOBS)} bytes"),
@@ -207,18 +211,28 @@ def test_a_new_body_is_a_new_document() -> None:
         ({"jsonpath": "$.a["}, "jsonpath: JSONPath: expected a name in quotes, an index, a slice, '*' or '?', "),
         ({"jsonpath": {"$.a.": 1}}, "jsonpath: JSONPath: expected a name (others in brackets and quotes) or '*', got "),
         ({"jsonpath": {5: 1}}, "jsonpath: JSONPath: expected a text, got 5"),
-        (path("$.a", {"gte": 1}), "jsonpath: unknown operator 'gte'; did you mean 'ge'? To expect an object, write "),
-        (path("$.a", {"lt": 1, "x": 1}), "jsonpath: unknown operator 'x'; known are: "),
-        (path("$.a", {1, 2}), "jsonpath: expected a JSON value, got {1, 2}"),
-        (path("$.a", math.nan), "jsonpath: expected a JSON value, got nan"),
-        (path("$.a", {"lt": None}), "jsonpath: expected a number or a text to compare with, got None"),
-        (path("$.a", {"lt": True}), "jsonpath: expected a number or a text to compare with, got True"),
-        (path("$.a", {"in": "abc"}), "jsonpath: in: expected a list of values, got 'abc'"),
-        (path("$.a", {"in": []}), "jsonpath: in: expected a list of values, got []"),
-        (path("$.a", {"exists": 1}), "jsonpath: exists: expected True or False, got 1"),
-        (path("$.a", {"regex": "("}), "jsonpath: regex '(': missing ), unterminated subpattern at position 0"),
-        ({"regex": "("}, "regex: regex '(': missing ), unterminated subpattern at position 0"),
-        ({"regex": b"x"}, "regex: regex: expected a text, got b'x'"),
+        (
+            path("$.a", {"gte": 1}),
+            "jsonpath: $.a: unknown operator 'gte'; did you mean 'ge'? To expect an object, write ",
+        ),
+        (path("$.a", {"lt": 1, "x": 1}), "jsonpath: $.a: unknown operator 'x'; known are: "),
+        (path("$.a", {1, 2}), "jsonpath: $.a: expected a JSON value, got {1, 2}"),
+        (path("$.a", math.nan), "jsonpath: $.a: expected a JSON value, got nan"),
+        (path("$.a", {"lt": None}), "jsonpath: $.a: expected a number or a text to compare with, got None"),
+        (path("$.a", {"lt": True}), "jsonpath: $.a: expected a number or a text to compare with, got True"),
+        (path("$.a", {"in": "abc"}), "jsonpath: $.a: in: expected a list of values, got 'abc'"),
+        (path("$.a", {"in": []}), "jsonpath: $.a: in: expected a list of values, got []"),
+        (path("$.a", {"exists": 1}), "jsonpath: $.a: exists: expected True or False, got 1"),
+        (path("$.a", {"regex": "("}), "jsonpath: $.a: regex: '(': missing ), unterminated subpattern at position 0"),
+        ({"regex": "("}, "regex: '(': missing ), unterminated subpattern at position 0"),
+        ({"regex": b"x"}, "regex: expected a text, got b'x'"),
+        (
+            path("$.a", {"count": -1}),
+            "jsonpath: $.a: count: expected a whole number, or eq, ne, lt, le, gt, ge of ",
+        ),
+        (path("$.a", {"count": True}), "jsonpath: $.a: count: expected a whole number, or "),
+        (path("$.a", {"count": {"regex": "1"}}), "jsonpath: $.a: count: expected a whole number, or "),
+        ({"latency": 10**400}, "latency: expected a number, 0 or more, got 1000"),
         ({"json": {1: 2}}, "json: expected texts as the keys of an object, as in JSON, got 1"),
         ({"json": {"a": object}}, "json: expected a JSON value, got <class 'object'>"),
         ({"header": "x"}, "header: expected {name: text or operators}, got 'x'"),
@@ -280,11 +294,19 @@ def test_the_callers_objects_are_left_alone(spec: Any) -> None:
 
 
 def test_what_the_caller_changes_later_changes_nothing() -> None:
-    """A condition is what it was when it was made."""
+    """A condition is what it was when it was made, and says so."""
     wanted: dict[str, Any] = {"a": [1]}
     condition = Condition({"json": wanted})
     wanted["a"].append(2)
-    assert "" == condition.explain(Response(200, '{"a": [1]}'))
+    assert ("", {"json": {"a": [1]}}) == (condition.explain(Response(200, '{"a": [1]}')), condition.spec)
+
+
+@pytest.mark.parametrize(
+    ("value", "spec"), [({"a": 1}, path("$.a", 1)), ([1, True], {"json": [1, True]}), ("ready", {"text": "ready"})]
+)
+def test_what_a_callable_returned_is_judged(value: Any, spec: Any) -> None:
+    """As a document or a text, for it has no body."""
+    assert ("", True) == (said(spec, Response(value=value)), said(spec, Response(value=0)) != "")
 
 
 @pytest.mark.parametrize("key", BODY)

@@ -166,7 +166,7 @@ def test_it_gives_up_in_time() -> None:
     error, took = caught.value, time.monotonic() - begun
     assert (True, True, 503, "status_code: expected 2xx, got 503 Busy") == (
         error.attempts >= 2,
-        0.2 <= took < 1.2,
+        0.1 <= took < 1.2,
         error.response.status_code,
         error.why,
     )
@@ -207,6 +207,39 @@ def test_a_target_that_hangs_takes_no_longer_than_all() -> None:
         with pytest.raises(WaitTimeout, match="not met after 1 attempt"):
             wait_for(server.url, timeout=0.3)
         assert time.monotonic() - begun < 1.3
+
+
+def test_a_last_look_is_taken_before_the_end() -> None:
+    """However long the interval: what came meanwhile is seen."""
+    begun = time.monotonic()
+    response = wait_for(lambda: time.monotonic() > begun + 0.1, timeout=0.5, interval=30)
+    assert (2, True) == (response.attempts, time.monotonic() - begun < 1.5)
+
+
+def test_an_answer_that_comes_too_late_is_none() -> None:
+    """A callable cannot be interrupted, but it is not waited for twice."""
+    with pytest.raises(WaitTimeout, match=r"not met after 1 attempt in .*: it was met too late"):
+        wait_for(lambda: threading.Event().wait(0.5) or True, timeout=0.1)
+
+
+def test_the_time_of_a_wait_is_all_of_it() -> None:
+    """Not that of the last look."""
+    begun = time.monotonic()
+    with pytest.raises(WaitTimeout) as caught:
+        wait_for(Script(REFUSED), timeout=0.3, interval=0.1)
+    assert caught.value.elapsed == pytest.approx(time.monotonic() - begun, abs=0.15)
+
+
+def test_stop_during_a_request_counts_its_answer_no_more() -> None:
+    """Whatever it is."""
+    stop = threading.Event()
+
+    def target() -> bool:
+        stop.set()
+        return True
+
+    with pytest.raises(WaitCancelled):
+        wait_for(target, stop=stop)
 
 
 def test_without_a_timeout_it_goes_on() -> None:
@@ -355,7 +388,12 @@ def test_a_pause_longer_than_what_is_left_ends_it_at_once() -> None:
         ({"max_attempts": 1.5}, "max_attempts: expected a whole number, 1 or more, got 1.5"),
         ({"request_timeout": True}, "request_timeout: expected seconds > 0, got True"),
         ({"stable": 0}, "stable: expected a whole number, 1 or more, got 0"),
-        ({"ignore": [5]}, "ignore: expected exception types, got 5"),
+        ({"ignore": [5]}, "ignore: expected exception types, got [5]"),
+        ({"ignore": KeyboardInterrupt}, "ignore: expected exception types, got <class 'KeyboardInterrupt'>"),
+        ({"on_attempt": 3}, "on_attempt: expected a function, got 3"),
+        ({"stop": 3}, "stop: expected a threading.Event, got 3"),
+        ({"timeout": 10**400}, "timeout: expected seconds > 0, or None, got 1000"),
+        ({"expect": {"text": ""}}, "expect: expected it as until, got {'text': ''}"),
         ({"until": {}}, "until: expected a dict of conditions, a list of them or a callable, got {}"),
         ({"until": {"jsonpth": 1}}, "until: unknown condition 'jsonpth'; did you mean 'jsonpath'?"),
         ({"alarms": {"x": 1}}, "alarms: unknown condition 'x'; "),

@@ -23,6 +23,7 @@ from ..model import Response
 from ..probes import described
 from ..probes.http import HttpProbe
 from ..text import quoted
+from ..waiting import exception_types
 
 __all__ = ["DEFAULT_MAX_RETRIES", "DEFAULT_POLLING_INTERVAL", "Alarm", "HttSleeper", "Request", "Session", "httsleep"]
 
@@ -118,7 +119,7 @@ class HttSleeper:
         self.alarms = _conditions("alarms", alarms)
         self.polling_interval = _seconds(polling_interval)
         self.max_retries = _retries(max_retries)
-        self.ignore_exceptions = tuple(ignore_exceptions or ())
+        self.ignore_exceptions = exception_types("httsleep: ignore_exceptions", ignore_exceptions)
         if loglevel is not None:
             _log.listen(loglevel)
 
@@ -229,7 +230,7 @@ def _retries(value: Any) -> int | None:
         number = int(value)
     except (TypeError, ValueError):
         number = 0
-    if number < 1 or isinstance(value, bool):
+    if number < 1 or isinstance(value, (bool, float)):
         raise ConfigError(
             f"httsleep: max_retries: expected a whole number, 1 or more, or None, got {quoted(value, 60)}"
         )
@@ -244,7 +245,7 @@ Holds = Callable[[Response], bool]
 
 def _conditions(name: str, given: Any) -> list[tuple[Any, Holds]]:
     """Each alternative as it was given, with its test."""
-    listed = [given] if isinstance(given, Mapping) else list(given or ())
+    listed = list(given or ()) if isinstance(given, (list, tuple)) or given is None else [given]
     return [(one, _condition(name, one)) for one in listed]
 
 
@@ -262,7 +263,9 @@ def _status_code(value: Any) -> Holds:
     try:
         code = int(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"httsleep: status_code: expected a number, got {quoted(value, 60)}") from None
+        code = 0
+    if not 100 <= code <= 999:
+        raise ConfigError(f"httsleep: status_code: expected 100 to 999, got {quoted(value, 60)}")
     return lambda response: response.status_code == code
 
 
@@ -278,7 +281,9 @@ def _callback(value: Any) -> Holds:
 
 
 def _jsonpath(value: Any) -> Holds:
-    listed = [value] if isinstance(value, Mapping) else list(value)
+    listed = [value] if isinstance(value, Mapping) or not isinstance(value, Iterable) else list(value)
+    if not listed:
+        raise ConfigError("httsleep: jsonpath: expected dicts of expression and value, got []")
     looks = [(_expression(one), same_as(one["value"])) for one in listed if _is_whole(one)]
 
     def holds(response: Response) -> bool:
