@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Union
 from urllib.parse import SplitResult, urlsplit
 
-from .conditions import Condition, Spec, needs_body
+from .conditions import Condition, Spec, frozen, needs_body
 from .errors import ConfigError, did_you_mean
 from .model import Response
 from .text import short
@@ -236,25 +236,11 @@ def _given(key: str, value: Any) -> bool:
     return not (isinstance(value, (_DefaultFloat, _DefaultInt, _DefaultStr)) or value is _NOTHING)
 
 
-def _frozen(where: str, value: Any) -> Any:
-    """The same with its dicts and lists copied, so that the host may go on using its own."""
-    try:
-        return _copied(value)
-    except RecursionError:
-        raise ConfigError(f"{where} is nested too deep, or contains itself") from None
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
-    return type(value)(map(_copied, value)) if type(value) in (list, tuple, set) else value
-
-
 def _settled(name: str, target: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every attribute of a Check from what was given of it."""
     where = f"check {name!r}"
     shown = shown_target(where, target)
-    options = {key: _frozen(f"{where}: {key}", value) for key, value in given.items() if key not in VALUES}
+    options = {key: frozen(f"{where}: {key}", value) for key, value in given.items() if key not in VALUES}
     if scheme_of(target) in ("tcp", "tls"):
         given = {**given, "expect": _said(where, given.get("expect"))}
     settled = {key: VALUES[key](f"{where}: {key}", given.get(key, DEFAULTS[key])) for key in VALUES}
@@ -398,7 +384,7 @@ def _count(where: str, value: Any) -> int:
 
 def _condition(where: str, value: Any) -> Spec | None:
     if value is not None:
-        value = _frozen(where, value)
+        value = frozen(where, value)
         Condition(value, where, bad=where.endswith("warn_if"))
     return value  # type: ignore[no-any-return]
 

@@ -41,7 +41,7 @@ class Condition:
     __slots__ = ("alternatives", "spec")
 
     def __init__(self, spec: Spec, where: str = "condition", *, bad: bool = False) -> None:
-        spec = _copied(spec.spec if isinstance(spec, Condition) else spec)
+        spec = frozen(where, spec.spec if isinstance(spec, Condition) else spec)
         items = list(spec) if isinstance(spec, Sequence) and not isinstance(spec, (str, bytes)) else [spec]
         if not items:
             raise ConfigError(f"{where}: an empty list holds never; leave it out or give a condition")
@@ -86,11 +86,18 @@ class Condition:
         return type(self), (self.spec,)
 
 
-def _copied(spec: Any) -> Any:
-    """The caller may go on changing what it gave."""
-    if isinstance(spec, Mapping):
-        return {key: _copied(value) for key, value in spec.items()}
-    return type(spec)(map(_copied, spec)) if type(spec) in (list, tuple, set) else spec
+def frozen(where: str, value: Any) -> Any:
+    """The same with its dicts and lists copied, so that the host may go on using its own. Raises ConfigError."""
+    try:
+        return _copied(value)
+    except RecursionError:
+        raise ConfigError(f"{where} is nested too deep, or contains itself") from None
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    return type(value)(map(_copied, value)) if type(value) in (list, tuple, set) else value
 
 
 def _first_unmet(tests: tuple[tuple[str, Test], ...], response: Response) -> Unmet | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from .errors import did_you_mean
@@ -178,8 +178,8 @@ OPERATORS: dict[str, Callable[[Any], Look]] = {
     "absent": _presence(False),
     "count": _count,
 }
-"""Every operator, with what makes its test. Where several values are found, eq and ne look at the list of them, and
-the others at each; where none is, only absent and count can hold."""
+"""Every operator, with what makes its test. Where several values are found, eq looks at the list of them, and
+the others at each; where none is, only absent, count and exists: False can hold."""
 
 OTHERS = {
     "==": "eq",
@@ -208,23 +208,23 @@ MEANINGS = {
 """The same for people."""
 
 
-def expectation(value: Any, known: Iterable[str] = OPERATORS) -> Look:
+def expectation(value: Any) -> Look:
     """What a plain value, or a dict of operators, expects. Raises ValueError."""
-    given = operators(value, known)
+    given = operators(value)
     if given is None:
         return _eq(value)
     looks = [OPERATORS[name](bound) for name, bound in given.items()]
     return looks[0] if len(looks) == 1 else lambda found: next((text for look in looks if (text := look(found))), None)
 
 
-def operators(value: Any, known: Iterable[str] = OPERATORS) -> Mapping[str, Any] | None:
+def operators(value: Any) -> Mapping[str, Any] | None:
     """The dict, if it is one of operators. Raises ValueError for one that is half of them, or has others' words."""
     if not isinstance(value, Mapping) or not any(name in OPERATORS or name in OTHERS for name in value):
         return None
-    wrong = next((name for name in value if name not in known), None)
+    wrong = next((name for name in value if name not in OPERATORS), None)
     if wrong is None:
         return value
-    hint = f"did you mean {OTHERS[wrong]!r}?" if wrong in OTHERS else did_you_mean(wrong, known)
+    hint = f"did you mean {OTHERS[wrong]!r}?" if wrong in OTHERS else did_you_mean(wrong, OPERATORS)
     hint = hint if hint.endswith("?") else f"{hint}."
     raise ValueError(f'unknown operator {quoted(wrong, 60)}; {hint} To expect an object, write {{"eq": {{...}}}}')
 

@@ -164,7 +164,7 @@ def wait_for(
     _need(_is_count(stable), "stable", "a whole number, 1 or more", stable)
     _need("expect" not in options, "expect", "it as until", options.get("expect"))
     _need(on_attempt is None or callable(on_attempt), "on_attempt", "a function", on_attempt)
-    _need(stop is None or (hasattr(stop, "is_set") and hasattr(stop, "wait")), "stop", "a threading.Event", stop)
+    _need(stop is None or _is_stop(stop), "stop", "a threading.Event", stop)
     ignored = exception_types("wait_for: ignore", ignore)
     wait = _Wait(target, until, alarms, options, float(request_timeout), ignored, reverse)
     return wait.run(pace, timeout, max_attempts, stable, stop, on_attempt)
@@ -186,6 +186,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _is_stop(value: Any) -> bool:
+    return hasattr(value, "is_set") and hasattr(value, "wait")
+
+
 def _need(holds: bool, key: str, expected: str, value: Any) -> None:
     if not holds:
         raise ConfigError(f"wait_for: {key}: expected {expected}, got {quoted(value, 60)}")
@@ -200,9 +204,7 @@ def _pace(interval: float, backoff: float, longest: float, retry_after: bool) ->
 
 def _probe(target: Any) -> Any:
     """The target as a Check takes it."""
-    if isinstance(target, os.PathLike) or (
-        isinstance(target, str) and target.startswith(("/", "./", "../", "~/", "file:"))
-    ):
+    if isinstance(target, os.PathLike) or (isinstance(target, str) and target.startswith(PATHS)):
         return PathProbe(target)
     return target
 
@@ -329,7 +331,7 @@ def wait_for_status(
     known = bool(listed) and all(one in list(Status) for one in listed)
     _need(known, "status", "unknown, up, degraded or down", status)
     wanted = {str(Status(one).value) for one in listed}
-    _need(stop is None or (hasattr(stop, "is_set") and hasattr(stop, "wait")), "stop", "a threading.Event", stop)
+    _need(stop is None or _is_stop(stop), "stop", "a threading.Event", stop)
     _need(timeout is None or _is_positive(timeout), "timeout", "seconds > 0, or None", timeout)
     begun = time.monotonic()
     end = math.inf if timeout is None else begun + timeout

@@ -282,3 +282,16 @@ def test_the_keys_are_these() -> None:
     content = ["text", "contains", "regex", "json", "jsonpath", "header"]
     numbers = ["status_code", "latency", "body_size", "certificate_days"]
     assert sorted([*content, *numbers, "callback"]) == sorted(all_keys())
+
+
+def test_a_condition_that_contains_itself_is_refused() -> None:
+    """It says so, and does not end in a RecursionError."""
+    spec: dict[str, Any] = {}
+    spec["json"] = spec
+    with pytest.raises(ConfigError, match="check 'x': expect is nested too deep, or contains itself"):
+        compiled(spec)
+
+
+def test_a_condition_of_a_condition_is_the_same() -> None:
+    """What is ready may be given where data is."""
+    assert {"status_code": 200} == compiled(compiled({"status_code": 200})).spec
