@@ -53,8 +53,10 @@ def _one(word: str) -> dict[str, Any]:
             raise ConfigError(f"not JSON ({error}): {short(word, 60)}") from None
         return dict(made)
     key, sign, text = word.partition("=")
-    if not sign or key not in all_keys() or key == "callback":
-        known = [key for key in all_keys() if key != "callback"]
+    known = [key for key in all_keys() if key != "callback"]
+    if key in known and not sign:
+        raise ConfigError(f"{key}: expected a value: {key}=VALUE")
+    if key not in known:
         raise ConfigError(f"expected KEY=VALUE, or a JSON object, got {quoted(word, 60)}; {did_you_mean(key, known)}")
     if key == "jsonpath":
         return {key: _query(text)}
@@ -84,7 +86,8 @@ def _query(text: str) -> dict[str, Any]:
     try:
         compile(text.strip())
     except JsonPathError as error:
-        raise ConfigError(f"jsonpath: {error}") from None
+        hint = "; behind == a value of JSON is expected, texts in double quotes" if "=" in text else ""
+        raise ConfigError(f"jsonpath: {error}{hint}") from None
     return {text.strip(): {"exists": True}}
 
 

@@ -52,6 +52,11 @@ def test_words_make_a_condition(words: list[str], expected: Any) -> None:
     ("words", "message"),
     [
         (["statuscode=200"], "expected KEY=VALUE, or a JSON object, got 'statuscode=200'; did you mean 'status_code'?"),
+        (["status_code"], "status_code: expected a value: status_code=VALUE"),
+        (
+            ["jsonpath=$.a==OK"],
+            "jsonpath: JSONPath: expected '.', '..' or '[', got '=' at position 3 of $.a==OK; behind == a value",
+        ),
         (["200"], "expected KEY=VALUE, or a JSON object, got '200'; known are: "),
         (["callback=x"], "expected KEY=VALUE, or a JSON object, got 'callback=x'; "),
         (["{x"], "not JSON ("),
