@@ -107,8 +107,9 @@ def _add_wait(commands: Any) -> None:
         "wait",
         _wait,
         "wait until targets are as they should be",
-        "A condition is KEY=VALUE, as in `help conditions`, or a JSON object: status_code=200, contains=ready, "
-        "'jsonpath=$.status == \"OK\"', 'header=Server: x'. Several --until must all hold; one --alarm is enough.",
+        "A condition is KEY=VALUE, as in `help conditions`, a JSON object, or a list of them (any): "
+        "status_code=200, contains=ready, 'jsonpath=$.status == \"OK\"', 'header=Server: x'. Several --until must all "
+        "hold; one --alarm is enough.",
     )
     made.add_argument("targets", metavar="TARGET", nargs="+", help="a URL, tcp://host:port, or a path: /, ./ or file:")
     made.add_argument("--until", action="append", default=[], metavar="COND", help="what must hold (a 2xx answer)")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .conditions import Condition, all_keys
 from .errors import Alarm, ConfigError, JsonPathError, WaitCancelled, WaitTimeout, did_you_mean
 from .jsonpath import compile
+from .model import parse_json
 from .text import quoted, short
 from .waiting import Attempt, wait_for
 
@@ -27,37 +28,44 @@ SIGNS = {"==": "eq", "!=": "ne", "<=": "le", ">=": "ge", "<": "lt", ">": "gt"}
 _SIGN = re.compile("==|!=|<=|>=|<|>")
 
 
-def condition(words: Sequence[str]) -> dict[str, Any] | None:
+def condition(words: Sequence[str]) -> dict[str, Any] | list[Any] | None:
     """All of these together, as a condition; None for none. Raises ConfigError."""
     whole: dict[str, Any] = {}
     for word in words:
-        for key, value in _one(word).items():
-            before = whole.get(key)
-            if isinstance(before, dict) and isinstance(value, dict):
-                whole[key] = {**before, **value}
-            elif key == "contains" and before is not None:
-                whole[key] = [*([before] if isinstance(before, str) else before), value]
-            elif key in whole:
-                raise ConfigError(f"{key} is given twice; give a JSON object, or --alarm")
-            else:
-                whole[key] = value
+        made = _one(word)
+        if isinstance(made, list):
+            if len(words) > 1:
+                raise ConfigError("a list of alternatives stands alone; write what all of them need into each")
+            return made
+        for key, value in made.items():
+            whole[key] = _both(key, whole[key], value) if key in whole else value
     return whole if words else None
 
 
-def _one(word: str) -> dict[str, Any]:
-    """KEY=VALUE, or a JSON object."""
-    if word.lstrip().startswith("{"):
-        try:
-            made = json.loads(word)
-        except ValueError as error:
-            raise ConfigError(f"not JSON ({error}): {short(word, 60)}") from None
-        return dict(made)
+def _both(key: str, before: Any, value: Any) -> Any:
+    """Two values of one key, where both can be meant: operators, queries, headers, texts. Raises ConfigError."""
+    if isinstance(before, dict) and isinstance(value, dict):
+        again = {name: _both(f"{key} {name}", before[name], value[name]) for name in value if name in before}
+        return {**before, **value, **again}
+    if key == "contains":
+        return [*([before] if isinstance(before, str) else before), value]
+    raise ConfigError(f"{key} is given twice; for alternatives give a JSON list of objects")
+
+
+def _one(word: str) -> dict[str, Any] | list[Any]:
+    """KEY=VALUE, a JSON object, or a list of them: alternatives."""
+    if word.lstrip().startswith(("{", "[")):
+        return _json(word)  # type: ignore[no-any-return]
     key, sign, text = word.partition("=")
     known = [key for key in all_keys() if key != "callback"]
     if key in known and not sign:
         raise ConfigError(f"{key}: expected a value: {key}=VALUE")
     if key not in known:
-        raise ConfigError(f"expected KEY=VALUE, or a JSON object, got {quoted(word, 60)}; {did_you_mean(key, known)}")
+        raise ConfigError(
+            f"expected KEY=VALUE, a JSON object or a list of them, got {quoted(word, 60)}; {did_you_mean(key, known)}"
+        )
+    if key in ("jsonpath", "header") and text.lstrip().startswith("{"):
+        return {key: _json(text)}
     if key == "jsonpath":
         return {key: _query(text)}
     if key == "header":
@@ -66,10 +74,17 @@ def _one(word: str) -> dict[str, Any]:
     return {key: text if key in TEXTS else _value(text)}
 
 
+def _json(text: str) -> Any:
+    try:
+        return parse_json(text.encode())
+    except ValueError as error:
+        raise ConfigError(f"not JSON ({error}): {short(text, 60)}") from None
+
+
 def _value(text: str) -> Any:
     """JSON, if it is that."""
     try:
-        return json.loads(text)
+        return parse_json(text.encode())
     except ValueError:
         return text
 
@@ -80,7 +95,7 @@ def _query(text: str) -> dict[str, Any]:
         query, value = text[: match.start()].strip(), text[match.end() :].strip()
         try:
             compile(query)
-            return {query: {SIGNS[match.group()]: json.loads(value)}}
+            return {query: {SIGNS[match.group()]: parse_json(value.encode())}}
         except ValueError:  # not there, or no JSON
             continue
     try:

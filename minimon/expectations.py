@@ -136,7 +136,7 @@ def _regex(bound: Any) -> Look:
 def expression(text: Any) -> re.Pattern[str]:
     """A regular expression of Python. Raises ValueError."""
     if not isinstance(text, str):
-        raise ValueError(f"expected a text, got {quoted(text, 60)}")
+        raise ValueError(f"expected a text, such as '(?i)ready', got {quoted(text, 60)}")
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
@@ -164,6 +164,8 @@ def _count(bound: Any) -> Look:
 
 ORDERS = ("eq", "ne", "lt", "le", "gt", "ge")
 """Operators that a number takes."""
+NEEDS_ONE = (*ORDERS, "in", "regex")
+"""Operators that never hold where nothing is found."""
 
 OPERATORS: dict[str, Callable[[Any], Look]] = {
     "eq": _eq,
@@ -192,7 +194,10 @@ OTHERS = {
     "gte": "ge",
     "lte": "le",
     "neq": "ne",
+    "equal": "eq",
     "equals": "eq",
+    "exist": "exists",
+    "regexp": "regex",
 }
 """Words of others for operators, each with ours."""
 
@@ -218,11 +223,14 @@ def expectation(value: Any) -> Look:
 
 
 def operators(value: Any) -> Mapping[str, Any] | None:
-    """The dict, if it is one of operators. Raises ValueError for one that is half of them, or has others' words."""
+    """The dict, if it is one of operators. Raises ValueError for one that is half of them, or that never holds."""
     if not isinstance(value, Mapping) or not any(name in OPERATORS or name in OTHERS for name in value):
         return None
     wrong = next((name for name in value if name not in OPERATORS), None)
     if wrong is None:
+        some = {bool(bound) is (name == "exists") for name, bound in value.items() if name in ("exists", "absent")}
+        if len(some) == 2 or (False in some and any(name in NEEDS_ONE for name in value)):
+            raise ValueError(f"something and nothing are expected at once, which never holds: {quoted(value, 60)}")
         return value
     hint = f"did you mean {OTHERS[wrong]!r}?" if wrong in OTHERS else did_you_mean(wrong, OPERATORS)
     hint = hint if hint.endswith("?") else f"{hint}."

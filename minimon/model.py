@@ -139,7 +139,7 @@ class Response:
         warning: str = "",
     ) -> None:
         self.status_code = status_code
-        self.body = body.encode() if isinstance(body, str) else body
+        self.body = body.encode() if isinstance(body, str) else body or b""
         pairs = headers.items() if isinstance(headers, Mapping) else headers
         self.headers = headers if isinstance(headers, Headers) else Headers(pairs)
         self.reason_phrase = reason_phrase

@@ -131,7 +131,9 @@ class Monitor:
         _refuse_later(share=share, executor=executor)
         if not isinstance(name, str) or not name or not name.isprintable():
             raise ConfigError(f"monitor: name must be a printable text, got {name!r:.60}")
-        self.name, self._strict = name, bool(strict)
+        if not isinstance(strict, bool):
+            raise ConfigError(f"monitor {name!r}: strict must be True or False, got {strict!r:.60}")
+        self.name, self._strict = name, strict
         self._bounds = _bounds(min_workers, max_workers)
         self._defaults = _defaults(defaults) if defaults else {}
         self._clock: Clock = clock or SystemClock()

@@ -30,7 +30,7 @@ BUSY = (429, 503)
 PATHS = ("/", "./", "../", "~/", "file:")
 """How a text begins that is a path."""
 LAST = 0.1
-"""Seconds before the deadline at which a last look is taken, if there was to be none."""
+"""Seconds before the deadline at which a last look is taken, where the next one would be later; half of all at most."""
 SLACK = 0.1
 """Seconds by which an answer may come after the deadline: a callable cannot be interrupted."""
 LONGEST_RETRY = 60.0
@@ -68,6 +68,13 @@ class Pace(NamedTuple):
     longest: float
     retry_after: bool
 
+    def sleep(self, number: int, response: Response, now: float, left: float, spare: float) -> float | str:
+        """Seconds to sleep with so many left, or why no other try comes; the last one is `spare` before the end."""
+        delay, asked = self.after(number, response, now)
+        if asked and delay > left > 0:
+            return f"the target asks to wait for {delay:.0f} s more"
+        return min(delay, left - spare) if left > spare else ""
+
     def after(self, number: int, response: Response, now: float) -> tuple[float, bool]:
         """Seconds to sleep after this try, and whether the target has asked for that. `now` is the wall clock's."""
         try:
@@ -80,6 +87,14 @@ class Pace(NamedTuple):
         if asked is None or asked <= delay:
             return delay, False
         return min(asked, max(self.longest, LONGEST_RETRY)), True
+
+
+class Limits(NamedTuple):
+    """How long a wait may take, and when it is over."""
+
+    timeout: float | None
+    max_attempts: int | None
+    stable: int
 
 
 def _seconds(text: str, now: float) -> float | None:
@@ -102,7 +117,9 @@ class PathProbe(Probe):
             import urllib.parse
             import urllib.request
 
-            text = urllib.request.url2pathname(urllib.parse.urlsplit(text).path)
+            parts = urllib.parse.urlsplit(text)
+            _need(parts.netloc in ("", "localhost") and bool(parts.path), "target", "file:///PATH", text)
+            text = urllib.request.url2pathname(parts.path)
         self._path = os.path.expanduser(text)
 
     def __call__(self, timeout: float) -> Response:
@@ -161,13 +178,17 @@ def wait_for(
     _need(timeout is None or _is_positive(timeout), "timeout", "seconds > 0, or None", timeout)
     _need(_is_positive(request_timeout), "request_timeout", "seconds > 0", request_timeout)
     _need(max_attempts is None or _is_count(max_attempts), "max_attempts", "a whole number, 1 or more", max_attempts)
+    for key, flag in (("retry_after", retry_after), ("reverse", reverse)):
+        _need(isinstance(flag, bool), key, "True or False", flag)
     _need(_is_count(stable), "stable", "a whole number, 1 or more", stable)
     _need("expect" not in options, "expect", "it as until", options.get("expect"))
     _need(on_attempt is None or callable(on_attempt), "on_attempt", "a function", on_attempt)
     _need(stop is None or _is_stop(stop), "stop", "a threading.Event", stop)
     ignored = exception_types("wait_for: ignore", ignore)
     wait = _Wait(target, until, alarms, options, float(request_timeout), ignored, reverse)
-    return wait.run(pace, timeout, max_attempts, stable, stop, on_attempt)
+    return wait.run(
+        pace, Limits(timeout, max_attempts, stable), threading.Event() if stop is None else stop, on_attempt
+    )
 
 
 def exception_types(where: str, given: Any) -> tuple[type[Exception], ...]:
@@ -238,46 +259,33 @@ class _Wait:
         listed = [] if alarms is None else list(alarms) if many else [alarms]
         self.alarms = [Condition(alarm, "wait_for: alarms", bad=True) for alarm in listed]
 
-    def run(
-        self,
-        pace: Pace,
-        timeout: float | None,
-        max_attempts: int | None,
-        stable: int,
-        stop: Stop | None,
-        on_attempt: Callable[[Attempt], object] | None,
-    ) -> Response:
+    def run(self, pace: Pace, limits: Limits, stop: Stop, on_attempt: Callable[[Attempt], object] | None) -> Response:
         """Until it is met."""
-        begun, number, met, last = self.clock.monotonic(), 0, 0, False
-        deadline = math.inf if timeout is None else begun + timeout
-        rest = stop or threading.Event()
-        while not rest.is_set():
+        begun, number, met = self.clock.monotonic(), 0, 0
+        spell = math.inf if limits.timeout is None else float(limits.timeout)
+        deadline, spare = begun + spell, min(LAST, spell / 2)
+        while not stop.is_set():
             number += 1
             response, why = self._ask(min(self.request_timeout, max(0.001, deadline - self.clock.monotonic())))
             response.attempts, response.waited = number, self.clock.monotonic() - begun
-            if rest.is_set():
+            if stop.is_set():
                 break
-            self._look_for_alarms(response)
+            unjudged = self._look_for_alarms(response)
             if not why and self.clock.monotonic() > deadline + SLACK:
                 why = "it was met too late"
             met = 0 if why else met + 1
             if on_attempt is not None:
                 on_attempt(Attempt(number, response.waited, response, why))
-            if met >= stable:
+            if met >= limits.stable:
                 return response
-            why = why or f"met {met} of {stable} times in a row"
-            if number == max_attempts:
+            why = (why or f"met {met} of {limits.stable} times in a row") + unjudged
+            if number == limits.max_attempts:
                 raise self._given_up(number, begun, response, why, "no more are allowed")
-            delay, asked = pace.after(1 if met else number, response, self.clock.time())
             left = deadline - self.clock.monotonic()
-            if asked and delay > left > 0:
-                raise self._given_up(number, begun, response, why, f"the target asks to wait for {delay:.0f} s more")
-            if delay >= left - LAST:  # one look more, shortly before the end
-                delay = left - min(LAST, left / 2)
-                if last or left <= 0:
-                    raise self._given_up(number, begun, response, why, "")
-                last = True
-            rest.wait(delay)
+            delay = pace.sleep(1 if met else number, response, self.clock.time(), left, spare)
+            if isinstance(delay, str):
+                raise self._given_up(number, begun, response, why, delay)
+            stop.wait(delay)
         raise WaitCancelled(f"wait_for {self.shown}: cancelled after {self._spell(number, begun)}")
 
     def _ask(self, timeout: float) -> tuple[Response, str]:
@@ -304,10 +312,16 @@ class _Wait:
             text = "" if unmet is None else unmet.text
         return short(masked(text, self.prepared.probe), 300)
 
-    def _look_for_alarms(self, response: Response) -> None:
+    def _look_for_alarms(self, response: Response) -> str:
+        """What is to be told of alarms that could not be judged, since their function has raised."""
+        told = ""
         for alarm in self.alarms:
-            if alarm.unmet(response) is None:
+            unmet = alarm.unmet(response)
+            if unmet is None:
                 raise Alarm(f"wait_for {self.shown}: alarm {quoted(alarm.spec)}", response, alarm.spec)
+            if response.error is None and unmet.reason == "exception":
+                told += f"; an alarm cannot be judged: {short(unmet.text)}"
+        return told
 
     def _given_up(self, number: int, begun: float, response: Response, why: str, reason: str) -> WaitTimeout:
         spell = f"{self._spell(number, begun)}{f' ({reason})' * bool(reason)}"

@@ -40,6 +40,10 @@ from minimon.testing import RogueServer
         (["jsonpath=$.a < 1", "jsonpath=$.b"], {"jsonpath": {"$.a": {"lt": 1}, "$.b": {"exists": True}}}),
         (['{"text": "x", "status_code": [200, 204]}'], {"text": "x", "status_code": [200, 204]}),
         (['{"text": "x"}', "status_code=200"], {"text": "x", "status_code": 200}),
+        (['[{"text": "x"}, {"text": "y"}]'], [{"text": "x"}, {"text": "y"}]),
+        (['header={"Age": {"lt": 5}}'], {"header": {"Age": {"lt": 5}}}),
+        (['jsonpath={"$.a": 1}', "jsonpath=$.b"], {"jsonpath": {"$.a": 1, "$.b": {"exists": True}}}),
+        (["jsonpath=$.a > 1", "jsonpath=$.a < 5"], {"jsonpath": {"$.a": {"gt": 1, "lt": 5}}}),
     ],
     ids=str,
 )
@@ -51,17 +55,25 @@ def test_words_make_a_condition(words: list[str], expected: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["statuscode=200"], "expected KEY=VALUE, or a JSON object, got 'statuscode=200'; did you mean 'status_code'?"),
+        (
+            ["statuscode=200"],
+            "expected KEY=VALUE, a JSON object or a list of them, got 'statuscode=200'; did you mean 'status_code'?",
+        ),
         (["status_code"], "status_code: expected a value: status_code=VALUE"),
         (
             ["jsonpath=$.a==OK"],
             "jsonpath: JSONPath: expected '.', '..' or '[', got '=' at position 3 of $.a==OK; behind == a value",
         ),
-        (["200"], "expected KEY=VALUE, or a JSON object, got '200'; known are: "),
-        (["callback=x"], "expected KEY=VALUE, or a JSON object, got 'callback=x'; "),
+        (["200"], "expected KEY=VALUE, a JSON object or a list of them, got '200'; known are: "),
+        (["callback=x"], "expected KEY=VALUE, a JSON object or a list of them, got 'callback=x'; "),
         (["{x"], "not JSON ("),
         (["jsonpath=$.["], "jsonpath: JSONPath: expected a name"),
-        (["status_code=200", "status_code=201"], "status_code is given twice; "),
+        (["status_code=200", "status_code=201"], "status_code is given twice; for alternatives give a JSON list"),
+        (["jsonpath=$.a > 1", "jsonpath=$.a > 5"], "jsonpath $.a gt is given twice; "),
+        (["header=a: 1", "header=a: 2"], "header a is given twice; "),
+        (['[{"text": "x"}]', "status_code=200"], "a list of alternatives stands alone; "),
+        (["[" * 100_000], "not JSON (JSON nested too deep): [[["),
+        (["jsonpath={"], "not JSON ("),
     ],
 )
 def test_words_that_make_none_are_refused(words: list[str], message: str) -> None:

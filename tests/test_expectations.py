@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 import random
+import re
 from typing import Any
 
 import pytest
@@ -225,7 +226,13 @@ def test_a_new_body_is_a_new_document() -> None:
         (path("$.a", {"exists": 1}), "jsonpath: $.a: exists: expected True or False, got 1"),
         (path("$.a", {"regex": "("}), "jsonpath: $.a: regex: '(': missing ), unterminated subpattern at position 0"),
         ({"regex": "("}, "regex: '(': missing ), unterminated subpattern at position 0"),
-        ({"regex": b"x"}, "regex: expected a text, got b'x'"),
+        ({"regex": b"x"}, "regex: expected a text, such as '(?i)ready', got b'x'"),
+        ({"regex": re.compile("x")}, "regex: expected a text, such as '(?i)ready', got re.compile('x')"),
+        (path("$.a", {"exists": True, "absent": True}), "jsonpath: $.a: something and nothing are expected at once, "),
+        (path("$.a", {"exists": False, "absent": False}), "jsonpath: $.a: something and nothing are expected at "),
+        (path("$.a", {"absent": True, "lt": 5}), "jsonpath: $.a: something and nothing are expected at once, which "),
+        ({"header": {"a": {"exists": False, "eq": ""}}}, "header: something and nothing are expected at once, which "),
+        (path("$.a", {"exist": True}), "jsonpath: $.a: unknown operator 'exist'; did you mean 'exists'?"),
         (
             path("$.a", {"count": -1}),
             "jsonpath: $.a: count: expected a whole number, or eq, ne, lt, le, gt, ge of ",

@@ -825,6 +825,12 @@ def test_a_condition_that_a_broken_server_meets_is_told(
     assert [said] == [record.getMessage() for record in caplog.records]
 
 
+def test_strict_is_true_or_false(make: MakeMonitor) -> None:
+    """A text would be taken for true, whatever it says."""
+    with pytest.raises(ConfigError, match="strict must be True or False, got 'no'"):
+        make([], strict="no")
+
+
 @pytest.mark.parametrize("expect", GREEN, ids=str)
 def test_a_strict_monitor_refuses_it(make: MakeMonitor, expect: Any) -> None:
     """With the remedy."""

@@ -149,6 +149,13 @@ def test_an_alarm_goes_first() -> None:
         wait_for(Script(ok()), {"status_code": 200}, {"status_code": 200}, **SOON)
 
 
+def test_an_alarm_that_raises_is_told() -> None:
+    """It ends nothing, but nobody should have to guess why it never rang."""
+    with pytest.raises(WaitTimeout) as caught:
+        wait_for(Script(ok("a")), {"text": "b"}, lambda response: response.json()["x"], max_attempts=1)
+    assert "; an alarm cannot be judged: callback raised JSONDecodeError: " in caught.value.why
+
+
 def test_an_alarm_says_what_is_bad() -> None:
     """A bare number says what is good, so it is refused."""
     with pytest.raises(ConfigError, match="wait_for: alarms: latency says what is bad here"):
@@ -317,6 +324,15 @@ def test_secrets_are_masked() -> None:
 # Pace
 
 
+@pytest.mark.parametrize(
+    ("left", "spare", "expected"),
+    [(60.0, 0.1, 0.1), (0.15, 0.1, 0.05), (0.1, 0.1, ""), (-1.0, 0.1, ""), (0.05, 0.025, 0.025), (math.inf, 0.1, 0.1)],
+)
+def test_the_last_look_comes_shortly_before_the_end(left: float, spare: float, expected: float | str) -> None:
+    """Where the next one would be later."""
+    assert pytest.approx(expected) == Pace(0.1, 2.0, 1.0, True).sleep(1, REFUSED, 0.0, left, spare)
+
+
 def paced(number: int, response: Response = REFUSED, now: float = 0.0, **changed: Any) -> tuple[float, bool]:
     """What comes after a try."""
     return Pace(0.1, 2.0, 1.0, True)._replace(**changed).after(number, response, now)
@@ -391,6 +407,8 @@ def test_a_pause_longer_than_what_is_left_ends_it_at_once() -> None:
         ({"ignore": [5]}, "ignore: expected exception types, got [5]"),
         ({"ignore": KeyboardInterrupt}, "ignore: expected exception types, got <class 'KeyboardInterrupt'>"),
         ({"on_attempt": 3}, "on_attempt: expected a function, got 3"),
+        ({"reverse": "no"}, "reverse: expected True or False, got 'no'"),
+        ({"retry_after": 0}, "retry_after: expected True or False, got 0"),
         ({"stop": 3}, "stop: expected a threading.Event, got 3"),
         ({"timeout": 10**400}, "timeout: expected seconds > 0, or None, got 1000"),
         ({"expect": {"text": ""}}, "expect: expected it as until, got {'text': ''}"),
@@ -407,7 +425,7 @@ def test_what_cannot_work_is_refused(options: dict[str, Any], message: str) -> N
     assert (f"wait_for: {message}", []) == (str(caught.value)[: len(message) + 10], probe.timeouts)
 
 
-@pytest.mark.parametrize("target", [5, None, "ftp://x/", "http://", ""])
+@pytest.mark.parametrize("target", [5, None, "ftp://x/", "http://", "", "file:", "file://elsewhere/tmp", "file://"])
 def test_a_bad_target_is_refused(target: Any) -> None:
     """As a Check refuses it."""
     with pytest.raises(ConfigError, match=r"^wait_for: "):
