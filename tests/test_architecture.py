@@ -7,8 +7,8 @@ import functools
 import json
 import pathlib
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 from support import ROOT, python
@@ -107,9 +107,14 @@ def relative(name: str, node: ast.ImportFrom) -> list[str]:
     return [each if each in FILES else base for each in names]
 
 
-def told(name: str, found: list[ast.AST]) -> list[str]:
+def told(name: str, found: Iterable[ast.AST]) -> list[str]:
     """Where something was found, as an editor takes it."""
     return [f"{FILES[name].relative_to(ROOT)}:{getattr(node, 'lineno', 1)}" for node in found]
+
+
+def wrong(rule: Callable[[str], Iterable[Any]], names: Iterable[str] = FILES) -> dict[str, list[Any]]:
+    """What breaks a rule, by file; one test for all files, since thousands of tests take seconds."""
+    return {name: found for name in names if (found := list(rule(name)))}
 
 
 # the order
@@ -120,11 +125,15 @@ def test_every_room_has_its_place() -> None:
     assert [] == sorted({*ROOMS} - {*ORDER})
 
 
-@pytest.mark.parametrize("name", [name for name in ROOMS if name in ORDER])
-def test_a_room_imports_from_above(name: str) -> None:
+def test_a_room_imports_from_above() -> None:
     """Each file imports only files above it; the package itself only for its version."""
+    assert {} == wrong(from_below, [name for name in ROOMS if name in ORDER])
+
+
+def from_below(name: str) -> list[Import]:
+    """Imports of files that come later."""
     above = {"", *ORDER[: ORDER.index(name)]}
-    assert [] == [each for each in imports(name) if each.relative and each.module not in above]
+    return [each for each in imports(name) if each.relative and each.module not in above]
 
 
 def test_the_package_itself_imports_nothing() -> None:
@@ -132,56 +141,63 @@ def test_the_package_itself_imports_nothing() -> None:
     assert {"__future__", "typing", "importlib"} >= {each.module.split(".")[0] for each in imports("")}
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_imports_within_the_package_are_relative(name: str) -> None:
+def outside(name: str) -> list[str]:
+    """What a file imports that is not of the package, without what is inside of it."""
+    return [each.module.split(".")[0] for each in imports(name) if not each.relative]
+
+
+def test_imports_within_the_package_are_relative() -> None:
     """A vendored copy works under any name."""
-    assert [] == [each for each in imports(name) if not each.relative and each.module.split(".")[0] == "minimon"]
+    assert [] == [name for name in FILES if "minimon" in outside(name)]
 
 
-@pytest.mark.parametrize("name", [name for name in ROOMS if name.split(".")[0] == "serve"])
-def test_serving_knows_no_monitor(name: str) -> None:
+def test_serving_knows_no_monitor() -> None:
     """It serves a subject: any object that answers."""
-    assert [] == [each for each in imports(name) if each.module.split(".")[0] in ("monitor", "processes")]
+    known = [each.module for name in ROOMS if name.split(".")[0] == "serve" for each in imports(name)]
+    assert [] == [module for module in known if module.split(".")[0] in ("monitor", "processes")]
 
 
 # purity
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_a_pure_room_imports_nothing_impure(name: str) -> None:
+def impure(name: str) -> list[Import]:
+    """What a pure room may not import."""
+    return [each for each in imports(name) if any(f"{each.module}.".startswith(f"{word}.") for word in IMPURE)]
+
+
+def test_a_pure_room_imports_nothing_impure() -> None:
     """Not even inside of a function."""
-    dirty = [each for each in imports(name) if any(f"{each.module}.".startswith(f"{word}.") for word in IMPURE)]
-    assert [] == dirty
+    assert {} == wrong(impure, PURE)
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_a_pure_room_stands_on_pure_ones(name: str) -> None:
+def test_a_pure_room_stands_on_pure_ones() -> None:
     """What it imports of the package is pure, or the errors."""
-    assert {*PURE, "errors"} >= {each.module for each in imports(name) if each.relative}
+    assert {*PURE, "errors"} >= {each.module for name in PURE for each in imports(name) if each.relative}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names came with Python 3.10")
-@pytest.mark.parametrize("name", FILES)
-def test_only_the_standard_library_is_imported(name: str) -> None:
-    """No dependency, not even an optional one."""
-    known = {*sys.stdlib_module_names, "tomllib"}  # tomllib: from Python 3.11 on
-    assert [] == [each for each in imports(name) if not each.relative and each.module.split(".")[0] not in known]
+def test_only_the_standard_library_is_imported() -> None:
+    """No dependency, not even an optional one; tomllib came with Python 3.11."""
+    assert {*sys.stdlib_module_names, "tomllib"} >= {module for name in FILES for module in outside(name)}
 
 
 # what no file does
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name not in ("cli", "cli_wait")])
-def test_only_the_command_line_prints(name: str) -> None:
+def nodes(name: str, fits: Callable[[ast.AST], bool]) -> list[str]:
+    """Where in a file such nodes are."""
+    return told(name, filter(fits, walk(tree(name))))
+
+
+def test_only_the_command_line_prints() -> None:
     """A library has a logger."""
-    names = [node for node in walk(tree(name)) if isinstance(node, ast.Name) and node.id == "print"]
-    assert [] == told(name, list(names))
+    library = [name for name in FILES if name not in ("cli", "cli_wait")]
+    assert {} == wrong(lambda name: nodes(name, lambda node: getattr(node, "id", "") == "print"), library)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_name_is_global(name: str) -> None:
+def test_no_name_is_global() -> None:
     """No function assigns to a name of its module."""
-    assert [] == told(name, [node for node in walk(tree(name)) if isinstance(node, ast.Global)])
+    assert {} == wrong(lambda name: nodes(name, lambda node: isinstance(node, ast.Global)))
 
 
 MUTABLE = "list dict set bytearray deque defaultdict Counter OrderedDict WeakSet WeakKeyDictionary WeakValueDictionary"
@@ -219,45 +235,45 @@ def is_state(value: ast.expr) -> bool:
     return inside == [] or called(value) in f"{MUTABLE} {STATEFUL}".split()
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_module_has_a_state(name: str) -> None:
+def states(body: list[ast.stmt]) -> list[str]:
+    """The names of a body that stand for something with a state."""
+    return [name for name, value in assigned(body) if is_state(value)]
+
+
+def test_no_module_has_a_state() -> None:
     """At the level of a module there are tables, and nothing that is there to be changed."""
-    states = {each for each, value in assigned(tree(name).body) if is_state(value)}
-    assert EXCEPTIONS.get(name, set()) == states
+    assert EXCEPTIONS == {name: {*found} for name, found in wrong(lambda name: states(tree(name).body)).items()}
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_class_has_a_state(name: str) -> None:
+def test_no_class_has_a_state() -> None:
     """State is in instances: two Monitors in one process know nothing of each other."""
-    classes = [node for node in walk(tree(name)) if isinstance(node, ast.ClassDef)]
-    states = [f"{each.name}.{word}" for each in classes for word, value in assigned(each.body) if is_state(value)]
-    assert [] == states
+    classes = [node for name in FILES for node in walk(tree(name)) if isinstance(node, ast.ClassDef)]
+    assert [] == [f"{each.name}.{word}" for each in classes for word in states(each.body)]
 
 
-def changed_names(name: str) -> Iterator[tuple[str, ast.AST]]:
-    """Names whose container is changed in place, with the node that does it."""
+def changed_names(name: str) -> Iterator[str]:
+    """Names whose container is changed in place."""
     for node in walk(tree(name)):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
-            yield getattr(node.value, "id", ""), node
+            yield getattr(node.value, "id", "")
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            yield node.target.id, node
+            yield node.target.id
         function = node.func if isinstance(node, ast.Call) else None
         if isinstance(function, ast.Attribute) and function.attr in CHANGES.split():
-            yield getattr(function.value, "id", ""), node
+            yield getattr(function.value, "id", "")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_table_is_changed(name: str) -> None:
+def test_no_table_is_changed() -> None:
     """What is written at the level of a module, in capitals as a rule, stays as it is, in whatever file."""
-    own = {each for each, _ in assigned(tree(name).body)} - EXCEPTIONS.get(name, set())
-    tables = own | {word for other in FILES for word, _ in assigned(tree(other).body) if word.isupper()}
-    assert [] == told(name, [node for word, node in changed_names(name) if word in tables])
+    own = {name: {word for word, _ in assigned(tree(name).body)} - EXCEPTIONS.get(name, set()) for name in FILES}
+    tables = {word for words in own.values() for word in words if word.isupper()}
+    assert {} == wrong(lambda name: [word for word in changed_names(name) if word in own[name] | tables])
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name not in ("log", "cli")])
-def test_loggers_come_from_one_place(name: str) -> None:
+def test_loggers_come_from_one_place() -> None:
     """There they get their name under minimon and the NullHandler; the program alone listens to one."""
-    assert [] == told(name, [node for node in walk(tree(name)) if called(node) in ("getLogger", "basicConfig")])
+    others = [name for name in FILES if name not in ("log", "cli")]
+    assert {} == wrong(lambda name: nodes(name, lambda node: called(node) in ("getLogger", "basicConfig")), others)
 
 
 # docstrings
@@ -276,17 +292,15 @@ def undocumented(body: list[ast.stmt], owner: str) -> Iterator[str]:
             yield from undocumented(node.body, f"{owner}.{node.name}")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_every_public_name_says_what_it_does(name: str) -> None:
+def test_every_public_name_says_what_it_does() -> None:
     """Classes, functions, methods and properties have a docstring."""
-    assert [] == list(undocumented(tree(name).body, name))
+    assert {} == wrong(lambda name: undocumented(tree(name).body, name))
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_opens_with_its_purpose(name: str) -> None:
+def test_a_file_opens_with_its_purpose() -> None:
     """Its docstring begins with a sentence."""
-    opening = (ast.get_docstring(tree(name)) or "").split("\n\n")[0]
-    assert (True, True) == (bool(opening), "." in opening or ":" in opening)
+    openings = {name: (ast.get_docstring(tree(name)) or "").split("\n\n")[0] for name in FILES}
+    assert [] == [name for name, opening in openings.items() if not {".", ":"} & {*opening}]
 
 
 # what importing costs, and does

@@ -294,13 +294,16 @@ def test_a_connection_that_spoke_is_not_fit(said: bytes) -> None:
 
 def test_a_connection_that_was_reset_is_not_fit() -> None:
     """Nor is one that ended badly."""
+    connected = threading.Event()  # sooner, the connect itself would fail at times
 
     def reset(client: socket.socket) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connected.wait(5.0)
 
     with peer(reset) as server:
         wire = wire_to(server, 5.0)
         wire.park()
+        connected.set()
         assert True is wait_until(lambda: not wire.is_fit(0.0))
         wire.close()
 
