@@ -27,8 +27,8 @@ from .parse import (
     parse,
 )
 
-MOST_STEPS = 500_000
-"""Nodes looked at, members compared and so on, at most, in one search: a microsecond or less each."""
+MOST_STEPS = 300_000
+"""Nodes looked at, members compared and so on, at most, in one search: a microsecond each, two at worst."""
 
 Place = Optional[tuple[Any, Any]]
 """Where a node is: the place of its parent, and its name or index there; None for the root."""

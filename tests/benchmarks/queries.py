@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +14,12 @@ from typing import Any
 
 from lines import Line, measuring, median_ratio, skip
 
-from minimon import Condition, Response, jsonpath, wait_for
+from minimon import Condition, JsonPathError, Response, jsonpath, wait_for
 from minimon.testing import RogueServer
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "jsonpath"))
+
+from blowups import blow_ups
 
 QUERIES = (
     "$.status",
@@ -117,6 +123,26 @@ def measure(quick: bool) -> Iterator[Line]:
     yield Line("jsonpath", "compiling alone, each", alone / len(QUERIES), "us")
     yield from judged(found, rounds)
     yield from awaited(2 if quick else 5)
+    yield from blown_up(50 if quick else 500)
+
+
+def blown_up(count: int) -> Iterator[Line]:
+    """What is made to take for ever: done and right, or refused, each in its time."""
+    times, refused = [], 0
+    for case in blow_ups(count):
+        found = case.make_document()
+        begun = time.perf_counter()
+        try:
+            nodes = len(jsonpath.find(case.query, found))
+        except JsonPathError:
+            refused += 1
+        else:
+            assert case.allowed is None or nodes in case.allowed, f"{case.name}: {nodes} nodes"
+        times.append((time.perf_counter() - begun, case.name))
+    slowest, name = max(times)
+    middle = statistics.median(seconds for seconds, _ in times)
+    note = f"{name}; {refused} refused, the others right, median {middle * 1000:.1f} ms"
+    yield Line("jsonpath", f"the slowest of {count} queries and documents made to blow up", slowest, "s", 1.0, note)
 
 
 def judged(found: Any, rounds: int) -> Iterator[Line]:

