@@ -69,8 +69,10 @@ def _one(word: str) -> dict[str, Any] | list[Any]:
     if key == "jsonpath":
         return {key: _query(text)}
     if key == "header":
-        name, _, value = text.partition(":")
-        return {key: {name.strip(): value.strip()}}
+        name, sign, value = text.partition(":")
+        return {key: {name.strip(): value.strip() if sign else {"exists": True}}}
+    if key == "json" and text.lstrip().startswith(("{", "[", '"')):
+        return {key: _json(text)}
     return {key: text if key in TEXTS else _value(text)}
 
 
@@ -168,17 +170,18 @@ class _Waiting:
                 on_attempt=self._note,
             )
             self._tell(0, "", response.attempts, response.waited, response.status_code)
-        except WaitTimeout as error:
+        except WaitTimeout as error:  # the others have no more time than this one: they come to their own end
             code = error.response.status_code if error.response is not None else None
             self._tell(1, str(error), error.attempts, error.elapsed, code)
         except Alarm as error:
             seen = error.response
             self._tell(4, str(error), seen.attempts, seen.waited, seen.status_code)
-        except WaitCancelled:  # another one has failed, or the user
-            pass
+            self._stop.set()
+        except WaitCancelled as error:  # an alarm of another one, or the user
+            number, waited = (self.last.number, self.last.waited) if self.last else (0, 0.0)
+            self._tell(1, f"{error}: another target has alarmed", number, waited, None)
         except BaseException as error:  # for the main thread
             self.error = error
-        if self.told is None or self.told.code:
             self._stop.set()
 
     def _tell(self, code: int, why: str, attempts: int, waited: float, status_code: int | None) -> None:
@@ -186,14 +189,14 @@ class _Waiting:
 
 
 def _together(waits: list[_Waiting], output: Output) -> list[Told]:
-    """All at a time, until all are met, or one cannot be any more."""
+    """All at a time, until each has come to its end; an alarm of one ends all."""
     stop = threading.Event()
     progress = sys.stderr is not None and sys.stderr.isatty()
     for wait in waits:
         wait.begin(stop)
     try:
         begun = time.monotonic()
-        while not stop.is_set() and any(wait.thread.is_alive() for wait in waits):
+        while any(wait.thread.is_alive() for wait in waits):
             next((wait.thread for wait in waits if wait.thread.is_alive()), waits[0].thread).join(0.1)
             if progress:
                 _show(waits, time.monotonic() - begun, output.width)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 from .errors import ConfigError, did_you_mean
 from .model import Response, parse_json
-from .text import quoted, short, written
+from .text import is_secret, quoted, short, written
 
 Test = Callable[[Response], Optional[str]]
 """Looks at a Response: None when it holds, else what was expected and what was seen."""
@@ -41,8 +41,8 @@ class Condition:
     __slots__ = ("alternatives", "spec")
 
     def __init__(self, spec: Spec, where: str = "condition", *, bad: bool = False) -> None:
-        spec = frozen(where, spec.spec if isinstance(spec, Condition) else spec)
-        items = list(spec) if isinstance(spec, Sequence) and not isinstance(spec, (str, bytes)) else [spec]
+        spec = frozen(where, _data(spec))
+        items = list(spec) if isinstance(spec, (list, tuple)) else [spec]
         if not items:
             raise ConfigError(f"{where}: an empty list holds never; leave it out or give a condition")
         self.alternatives = tuple(tuple(_tests(item, where, bad)) for item in items)
@@ -59,7 +59,8 @@ class Condition:
                 return None
             found.append(first)
         raised = any(reason == "exception" for reason, _ in found)
-        return Unmet("exception" if raised else found[0].reason, " or ".join(text for _, text in found))
+        told = [text for _, text in found[:MOST_TOLD]] + [f"{len(found) - MOST_TOLD} more"] * (len(found) > MOST_TOLD)
+        return Unmet("exception" if raised else found[0].reason, " or ".join(told))
 
     def explain(self, response: Response) -> str:
         """Why it does not hold: expected and actual, of the first test that is unmet; "" when it holds.
@@ -73,14 +74,14 @@ class Condition:
     @property
     def holds_of_failure(self) -> bool:
         """Whether an empty 500 meets it, though it does not name that: a server that is broken would pass for well."""
-        broken = Response(500)
+        broken = Response(500, transport={"certificate": {"days": 36_500.0}})
         return any(
             not any(key in ("status_code", "callback") for key, _ in tests) and _first_unmet(tests, broken) is None
             for tests in self.alternatives
         )
 
     def __repr__(self) -> str:
-        return f"<Condition {quoted(self.spec)}>"
+        return f"<Condition {quoted(hidden(self.spec))}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.spec,)
@@ -94,28 +95,60 @@ def frozen(where: str, value: Any) -> Any:
         raise ConfigError(f"{where} is nested too deep, or contains itself") from None
 
 
+def _data(spec: Any) -> Any:
+    """The same as data, where it is a Condition, or a list of some."""
+    if isinstance(spec, Condition):
+        return spec.spec
+    if not isinstance(spec, (list, tuple)) or not any(isinstance(item, Condition) for item in spec):
+        return spec
+    parts = [_data(item) for item in spec]
+    return [one for part in parts for one in (part if isinstance(part, (list, tuple)) else [part])]
+
+
 def _copied(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _copied(item) for key, item in value.items()}
-    return type(value)(map(_copied, value)) if type(value) in (list, tuple, set) else value
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            return kind(map(_copied, value))
+    return value
+
+
+def hidden(spec: Any) -> Any:
+    """A condition as data without what it expects of headers and members that are for nobody's eyes."""
+    if isinstance(spec, (list, tuple)):
+        return [hidden(item) for item in spec]
+    if not isinstance(spec, Mapping):
+        return spec
+    shown = dict(spec)
+    for key in ("header", "jsonpath"):
+        if isinstance(spec.get(key), Mapping):
+            shown[key] = {name: "***" if is_secret(str(name)) else value for name, value in spec[key].items()}
+    return shown
 
 
 def _first_unmet(tests: tuple[tuple[str, Test], ...], response: Response) -> Unmet | None:
     for key, test in tests:
         try:
             text = test(response)
-        except Exception as error:  # the host's own predicate: here, so that other alternatives still count
+        except (Exception, SystemExit) as error:  # of the host: here, so that other alternatives still count
             return Unmet("exception", f"{key} raised {type(error).__name__}: {short(error)}")
         if text is not None:
             return Unmet("status" if key == "status_code" else "condition", text)
     return None
 
 
+MOST_TOLD = 5
+"""Alternatives of which an explanation tells."""
+
+
 def _tests(item: Any, where: str, bad: bool) -> Iterator[tuple[str, Test]]:
     if callable(item):
         item = {"callback": item}
     if not isinstance(item, Mapping) or not item:
-        raise ConfigError(f"{where}: expected a dict of conditions, a list of them or a callable, got {item!r:.60}")
+        raise ConfigError(
+            f"{where}: expected a dict of conditions, a list of them or a callable, got {quoted(item, 60)}"
+        )
     known = KEYS if all(key in KEYS for key in item) else all_keys()
     for key, value in item.items():
         make = known.get(key)
@@ -137,6 +170,7 @@ BODY = ("text", "contains", "regex", "json", "jsonpath", "body_size")
 
 def needs_body(spec: Any) -> bool:
     """Whether a condition looks at the body; of a callable nobody knows."""
+    spec = _data(spec)
     items = spec if isinstance(spec, Sequence) and not isinstance(spec, (str, bytes)) else [spec]
     return any(isinstance(item, Mapping) and any(key in item for key in BODY) for item in items)
 
@@ -153,7 +187,7 @@ def _status_code(value: Any) -> Test:
         if code is not None and any(low <= code <= high for low, high in ranges):
             return None
         said = " or ".join(str(item) for item in wanted)
-        return f"status_code: expected {short(said)}, got {code} {response.reason_phrase}".rstrip()
+        return f"status_code: expected {short(said)}, got {code} {short(response.reason_phrase)}".rstrip()
 
     return test
 
@@ -162,29 +196,47 @@ def _status_range(item: Any) -> tuple[int, int]:
     text = str(int(item)) if isinstance(item, int) else item  # an IntEnum's str() differs between Pythons
     match = re.fullmatch(r"([1-9])xx|([0-9]{3})(?:-([0-9]{3}))?", text) if isinstance(text, str) else None
     if match is None or isinstance(item, bool):
-        raise ValueError(f'expected a number of three digits, "2xx" or "200-299", got {item!r}')
+        raise ValueError(f'expected a number of three digits, "2xx" or "200-299", got {quoted(item, 60)}')
     hundred, low, high = match.groups()
     bounds = (int(hundred) * 100, int(hundred) * 100 + 99) if hundred else (int(low), int(high or low))
     if not 100 <= bounds[0] <= bounds[1]:
-        raise ValueError(f"expected 100 to 999, the lower number first, got {item!r}")
+        raise ValueError(f"expected 100 to 999, the lower number first, got {quoted(item, 60)}")
     return bounds
 
 
 def _text(value: Any) -> Test:
     """The whole body as text equals this."""
     if not isinstance(value, str):
-        raise ValueError(f"expected a text, got {value!r:.60}")
+        raise ValueError(f"expected a text, got {quoted(value, 60)}")
     parse_json(b"null")  # imports json: in the midst of that on a worker, a fork would leave the import lock held
-    return lambda response: (
-        None if response.text == value else f"text: expected {written(value)}, got {written(response.text[:500])}"
-    )
+
+    def test(response: Response) -> str | None:
+        text = response.text
+        if text == value:
+            return None
+        start = _first_difference(value, text)
+        return f"text: expected {_from(value, start)}, got {_from(text, start)}"
+
+    return test
+
+
+def _first_difference(one: str, other: str) -> int:
+    """Where two texts go apart, if that is not at their beginning; 0 where it is seen anyway."""
+    if len(one) < 100 and len(other) < 100:
+        return 0
+    at = next((number for number, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+    return at - 20 if at > 80 else 0
+
+
+def _from(text: str, start: int) -> str:
+    return written(f"{'…' * (start > 0)}{text[start : start + 500]}")
 
 
 def _contains(value: Any) -> Test:
     """The body as text contains this, or all of a list."""
     wanted = [value] if isinstance(value, str) else value
     if not isinstance(wanted, (list, tuple)) or not wanted or not all(isinstance(item, str) for item in wanted):
-        raise ValueError(f"expected a text or a list of texts, got {value!r:.60}")
+        raise ValueError(f"expected a text or a list of texts, got {quoted(value, 60)}")
     wanted = tuple(wanted)
     parse_json(b"null")  # as above
 
@@ -199,7 +251,7 @@ def _contains(value: Any) -> Test:
 def _callback(value: Any) -> Test:
     """A function of the Response that returns True; anything else is unmet."""
     if not callable(value):
-        raise ValueError(f"expected a function of the Response, got {value!r:.60}")
+        raise ValueError(f"expected a function of the Response, got {quoted(value, 60)}")
 
     def test(response: Response) -> str | None:
         answer = value(response)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from .errors import did_you_mean
 from .jsonpath import compile
 from .jsonpath.query import kind
-from .text import quoted, short, written
+from .text import is_secret, quoted, short, written
 
 if TYPE_CHECKING:
     from .model import Response
@@ -196,8 +196,13 @@ OTHERS = {
     "neq": "ne",
     "equal": "eq",
     "equals": "eq",
+    "greater": "gt",
+    "less": "lt",
+    "not": "ne",
     "exist": "exists",
     "regexp": "regex",
+    "matches": "regex",
+    "contains": "regex",
 }
 """Words of others for operators, each with ours."""
 
@@ -224,7 +229,7 @@ def expectation(value: Any) -> Look:
 
 def operators(value: Any) -> Mapping[str, Any] | None:
     """The dict, if it is one of operators. Raises ValueError for one that is half of them, or that never holds."""
-    if not isinstance(value, Mapping) or not any(name in OPERATORS or name in OTHERS for name in value):
+    if not isinstance(value, Mapping) or not any(_is_like_an_operator(name) for name in value):
         return None
     wrong = next((name for name in value if name not in OPERATORS), None)
     if wrong is None:
@@ -232,9 +237,23 @@ def operators(value: Any) -> Mapping[str, Any] | None:
         if len(some) == 2 or (False in some and any(name in NEEDS_ONE for name in value)):
             raise ValueError(f"something and nothing are expected at once, which never holds: {quoted(value, 60)}")
         return value
-    hint = f"did you mean {OTHERS[wrong]!r}?" if wrong in OTHERS else did_you_mean(wrong, OPERATORS)
+    alias = OTHERS.get(wrong) or (wrong.lower() if str(wrong).lower() in OPERATORS else "")
+    hint = f"did you mean {alias!r}?" if alias else did_you_mean(wrong, OPERATORS)
     hint = hint if hint.endswith("?") else f"{hint}."
     raise ValueError(f'unknown operator {quoted(wrong, 60)}; {hint} To expect an object, write {{"eq": {{...}}}}')
+
+
+def _is_like_an_operator(name: Any) -> bool:
+    """Whether it is one, or nearly: a slip of the pen would be an object that nothing ever equals."""
+    if not isinstance(name, str) or name in OPERATORS or name in OTHERS or name.lower() in OPERATORS:
+        return isinstance(name, str)
+    import difflib  # only for objects that are expected as values
+
+    return bool(len(name) < 10 and difflib.get_close_matches(name, LONG, 1, 0.8))
+
+
+LONG = tuple(name for name in OPERATORS if len(name) > 2)
+"""Operators that can be told from a misspelling."""
 
 
 def got(found: Sequence[Any]) -> str:
@@ -247,10 +266,41 @@ def got(found: Sequence[Any]) -> str:
 
 def _json(value: Any) -> Test:
     """The whole body as JSON equals this; true is not 1, 1 is 1.0; the last of equal keys counts."""
-    same, text = same_as(value), written(json_value(value))
-    return _parsed(
-        "json", lambda document: None if same(document) else f"json: expected {text}, got {written(document)}"
-    )
+    wanted, same = json_value(value), same_as(value)
+
+    def look(document: Any) -> str | None:
+        if same(document):
+            return None
+        way, one, other = _apart(wanted, document)
+        return f"json{way}: expected {written(one)}, got {'nothing' if other is NONE else written(other)}"
+
+    return _parsed("json", look)
+
+
+NONE = object()
+"""What stands where there is nothing."""
+
+
+def _apart(wanted: Any, seen: Any) -> tuple[str, Any, Any]:
+    """Where two documents go apart, where they are alike so far and too large to be shown: way, wanted, seen."""
+    way = ""
+    while len(written(wanted, 100)) >= 100 and type(wanted) is type(seen) and isinstance(wanted, (dict, list)):
+        pairs = _pairs(wanted, seen)
+        if pairs is None:
+            break
+        place, one, other = pairs
+        way += f"[{place}]" if isinstance(place, int) else f".{place}"
+        wanted, seen = one, other
+    return (f" ${way}" if way else "", wanted, seen)
+
+
+def _pairs(wanted: Any, seen: Any) -> tuple[Any, Any, Any] | None:
+    """The first place at which they differ; None where `seen` has what is not wanted."""
+    for key in wanted if isinstance(wanted, dict) else range(len(wanted)):
+        there = key in seen if isinstance(wanted, dict) else key < len(seen)
+        if not there or not same_as(wanted[key])(seen[key]):
+            return key, wanted[key], seen[key] if there else NONE
+    return None
 
 
 def _parsed(key: str, look: Callable[[Any], str | None]) -> Test:
@@ -281,6 +331,8 @@ def _jsonpath(value: Any) -> Test:
             except ValueError as error:  # too much work
                 return f"jsonpath {short(text)}: {short(error)}"
             expected = expects(found)
+            if expected is not None and is_secret(text):
+                return f"jsonpath {short(text)}: expected another value, got {'***' if found else 'nothing'}"
             if expected is not None:
                 return f"jsonpath {short(text)}: expected {expected}, got {got(found)}"
         return None
@@ -331,16 +383,12 @@ def _header(value: Any) -> Test:
             seen = response.headers.get_all(name)
             expected = look(seen)
             if expected is not None:
-                if seen and any(word in name.lower() for word in SECRET):
-                    return f"header {name}: expected another value, got ***"
+                if is_secret(name):
+                    return f"header {name}: expected another value, got {'***' if seen else 'none'}"
                 return f"header {name}: expected {expected}, got {got(seen)}"
         return None
 
     return test
-
-
-SECRET = ("cookie", "auth", "token", "key", "secret", "session")
-"""What stands in the names of headers whose values nobody else is to see."""
 
 
 def _header_name(name: Any) -> str:
@@ -381,10 +429,7 @@ def _of_one(name: str, bound: Any) -> Look:
 
 def _number(text: str) -> Any:
     """A header's text as the number that it is, if it is one."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", text, re.ASCII) else text
 
 
 def _measure(key: str, unit: str, bare: str, see: Callable[[Response], float | None]) -> Callable[[Any], Test]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .checks import Check, Probe, scheme_of
+from .conditions import hidden
 from .evaluate import progress, prospects
 from .model import CheckState, Outcome, Status, View, span, stamp
 from .text import quoted
@@ -43,7 +44,7 @@ def expected(check: Check) -> str:
             " a network, a state file that is saved"
         )
     if check.expect is not None:
-        what = quoted(check.expect, 300)
+        what = quoted(hidden(check.expect), 300)
     elif isinstance(target, str) or (isinstance(target, Probe) and target.shown):
         port = "an answer" if "send" in check.options else "a connection"
         what = "status_code 2xx" if scheme_of(check.shown) in ("http", "https") else port
@@ -51,7 +52,7 @@ def expected(check: Check) -> str:
         what = "an answer without an error" if isinstance(target, Probe) else "None or a true value"
     days = check.options.get("cert_warn_days")
     expiry = f"; a warning if the certificate expires within {days:g} days" if days else ""
-    warns = expiry if check.warn_if is None else f"; a warning if {quoted(check.warn_if, 300)}{expiry}"
+    warns = expiry if check.warn_if is None else f"; a warning if {quoted(hidden(check.warn_if), 300)}{expiry}"
     return f"{what}, within {check.timeout:g} s{warns}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 def short(text: object, limit: int = 120) -> str:
@@ -42,10 +43,36 @@ def written(value: object, limit: int = 120) -> str:
     return short("".join(pieces), limit)
 
 
+SECRET = ("cookie", "auth", "token", "key", "secret", "session", "passw", "jwt", "signature", "credential")
+"""What stands in the names of headers and members whose values nobody else is to see."""
+
+
+def is_secret(name: str) -> bool:
+    """Whether something of this name is for nobody's eyes."""
+    name = name.lower()
+    return any(word in name for word in SECRET)
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """A text without these: as they are, as JSON and Python write them, and where the text was cut within one."""
+    for secret in secrets:
+        for form in {secret, json_form(secret), repr(secret)[1:-1]}:
+            text = text.replace(form, "***")
+            cut = next((size for size in range(len(form) - 1, 3, -1) if f"{form[:size]}…" in text), 0)
+            text = text.replace(f"{form[:cut]}…", "***…") if cut else text
+    return text
+
+
+def json_form(text: str) -> str:
+    """A text as it stands within JSON, without the quotes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return escaped.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+
+
 def scrub(text: str) -> str:
     """A text in which the userinfo and the query values of URLs are masked."""
-    if "://" in text:
-        text = re.sub(r"(\w://)[^/\s]*@", r"\1***@", text)
+    if "://" in text or ":\\/\\/" in text:  # some JSON has its slashes escaped
+        text = re.sub(r"(\w:\\?/\\?/)[^/\s]*@", r"\1***@", text)
     elif "/" not in text or "?" not in text:  # a target may repeat the path that it was asked for
         return text
     return re.sub(r"([?&][^=\s&\"']*=)[^\s&\"']*", r"\1***", text)

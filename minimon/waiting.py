@@ -14,14 +14,16 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timezone
 from typing import Any, NamedTuple, Protocol
 
 from .checks import Check, Probe
 from .clock import Clock, SystemClock
-from .conditions import Condition, Spec
-from .errors import Alarm, ConfigError, WaitCancelled, WaitTimeout
-from .evaluate import success
-from .model import CheckState, Fault, Response, Status
+from .conditions import Condition, Spec, all_keys, hidden
+from .errors import Alarm, ConfigError, WaitCancelled, WaitTimeout, did_you_mean
+from .evaluate import judge
+from .model import CheckState, Fault, Outcome, Response, Status
+from .options import OPTIONS
 from .probes import described, masked, prepare
 from .text import quoted, short
 
@@ -33,6 +35,8 @@ LAST = 0.1
 """Seconds before the deadline at which a last look is taken, where the next one would be later; half of all at most."""
 SLACK = 0.1
 """Seconds by which an answer may come after the deadline: a callable cannot be interrupted."""
+LONGEST_SLEEP = 1e6
+"""Seconds between two tries at most: a system's clock takes no more than some years."""
 LONGEST_RETRY = 60.0
 """Seconds that a Retry-After counts at most, if `max_interval` is not more."""
 
@@ -73,7 +77,7 @@ class Pace(NamedTuple):
         delay, asked = self.after(number, response, now)
         if asked and delay > left > 0:
             return f"the target asks to wait for {delay:.0f} s more"
-        return min(delay, left - spare) if left > spare else ""
+        return min(delay, left - spare, LONGEST_SLEEP) if left > spare else ""
 
     def after(self, number: int, response: Response, now: float) -> tuple[float, bool]:
         """Seconds to sleep after this try, and whether the target has asked for that. `now` is the wall clock's."""
@@ -103,7 +107,8 @@ def _seconds(text: str, now: float) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:12])
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp() - now
+        date = email.utils.parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now  # asctime has no zone
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 
@@ -112,7 +117,8 @@ class PathProbe(Probe):
     """A file or folder that has to exist."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        text = os.fspath(path)
+        text = os.fsdecode(path)
+        _need("\0" not in text, "target", "a path without NUL", text)
         if text.startswith("file:"):
             import urllib.parse
             import urllib.request
@@ -181,7 +187,7 @@ def wait_for(
     for key, flag in (("retry_after", retry_after), ("reverse", reverse)):
         _need(isinstance(flag, bool), key, "True or False", flag)
     _need(_is_count(stable), "stable", "a whole number, 1 or more", stable)
-    _need("expect" not in options, "expect", "it as until", options.get("expect"))
+    _refuse_others(options)
     _need(on_attempt is None or callable(on_attempt), "on_attempt", "a function", on_attempt)
     _need(stop is None or _is_stop(stop), "stop", "a threading.Event", stop)
     ignored = exception_types("wait_for: ignore", ignore)
@@ -208,12 +214,36 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_stop(value: Any) -> bool:
-    return hasattr(value, "is_set") and hasattr(value, "wait")
+    """Not one of asyncio's, whose wait() waits for nothing here: the flag is that of a coroutine function."""
+    code = getattr(getattr(value, "wait", None), "__code__", None)
+    return hasattr(value, "is_set") and hasattr(value, "wait") and not getattr(code, "co_flags", 0) & 0x80
 
 
 def _need(holds: bool, key: str, expected: str, value: Any) -> None:
     if not holds:
         raise ConfigError(f"wait_for: {key}: expected {expected}, got {quoted(value, 60)}")
+
+
+HINTS = {
+    "expect": "until",
+    "every": "interval",
+    "polling_interval": "interval",
+    "max_retries": "max_attempts",
+    "retries": "max_attempts",
+    "ignore_exceptions": "ignore",
+    "alarm": "alarms",
+}
+"""Words of others for arguments of wait_for."""
+
+
+def _refuse_others(options: Mapping[str, Any]) -> None:
+    """What is no option of a request: it would be without effect. Raises ConfigError."""
+    wrong = next((key for key in options if key not in OPTIONS), None)
+    if wrong is None:
+        return
+    hint = f"write until={{{wrong!r}: ...}}" if wrong in all_keys() else did_you_mean(wrong, (*OPTIONS, *ARGUMENTS))
+    hint = f"did you mean {HINTS[wrong]!r}?" if wrong in HINTS else hint
+    raise ConfigError(f"wait_for: unknown option {wrong!r}; {hint}")
 
 
 def _pace(interval: float, backoff: float, longest: float, retry_after: bool) -> Pace:
@@ -270,12 +300,14 @@ class _Wait:
             response.attempts, response.waited = number, self.clock.monotonic() - begun
             if stop.is_set():
                 break
-            unjudged = self._look_for_alarms(response)
-            if not why and self.clock.monotonic() > deadline + SLACK:
+            alarm, unjudged = self._alarm(response)
+            if alarm is None and not why and self.clock.monotonic() > deadline + SLACK:
                 why = "it was met too late"
             met = 0 if why else met + 1
             if on_attempt is not None:
-                on_attempt(Attempt(number, response.waited, response, why))
+                on_attempt(Attempt(number, response.waited, response, why if alarm is None else str(alarm)))
+            if alarm is not None:
+                raise alarm
             if met >= limits.stable:
                 return response
             why = (why or f"met {met} of {limits.stable} times in a row") + unjudged
@@ -298,30 +330,30 @@ class _Wait:
         if not isinstance(response, Response):
             raise TypeError(f"wait_for {self.shown}: expected a Response of the Probe, got {quoted(response)}")
         response.elapsed = self.clock.monotonic() - start
-        why = self._unmet(response)
-        if self.reverse:
-            return response, "" if why else "it still holds"
+        verdict = judge(response, self.prepared.expect, None)
+        met, raised = (
+            verdict.outcome in (Outcome.PASS, Outcome.WARN),
+            response.error is None and verdict.reason == "exception",
+        )
+        why = "" if met else self._hide(verdict.detail or verdict.reason)
+        if self.reverse and not raised:  # a condition that raises does not say that the target is gone
+            return response, "it still holds" if met else ""
         return response, why
 
-    def _unmet(self, response: Response) -> str:
-        if response.error is not None:
-            text = response.error.detail or response.error.kind
-        else:
-            expect = self.prepared.expect
-            unmet = success(response) if expect is None else expect.unmet(response)
-            text = "" if unmet is None else unmet.text
+    def _hide(self, text: str) -> str:
         return short(masked(text, self.prepared.probe), 300)
 
-    def _look_for_alarms(self, response: Response) -> str:
-        """What is to be told of alarms that could not be judged, since their function has raised."""
+    def _alarm(self, response: Response) -> tuple[Alarm | None, str]:
+        """The first alarm that holds, and what is to be told of those whose function has raised."""
         told = ""
         for alarm in self.alarms:
             unmet = alarm.unmet(response)
             if unmet is None:
-                raise Alarm(f"wait_for {self.shown}: alarm {quoted(alarm.spec)}", response, alarm.spec)
+                shown = self._hide(quoted(hidden(alarm.spec)))
+                return Alarm(f"wait_for {self.shown}: alarm {shown}", response, alarm.spec), told
             if response.error is None and unmet.reason == "exception":
-                told += f"; an alarm cannot be judged: {short(unmet.text)}"
-        return told
+                told += f"; an alarm cannot be judged: {self._hide(unmet.text)}"
+        return None, told
 
     def _given_up(self, number: int, begun: float, response: Response, why: str, reason: str) -> WaitTimeout:
         spell = f"{self._spell(number, begun)}{f' ({reason})' * bool(reason)}"
@@ -333,6 +365,8 @@ class _Wait:
         return f"{number} attempt{'s' * (number != 1)} in {self.clock.monotonic() - begun:.1f} s"
 
 
+ARGUMENTS = tuple(key for key in wait_for.__annotations__ if key not in ("target", "options", "return"))
+"""What wait_for takes by name, but for options of a request."""
 LOOKS = 0.02
 """Seconds between two looks at a state."""
 

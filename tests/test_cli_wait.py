@@ -31,6 +31,8 @@ from minimon.testing import RogueServer
         (['json={"a": [1]}'], {"json": {"a": [1]}}),
         (["latency=0.5", "body_size=10"], {"latency": 0.5, "body_size": 10}),
         (['latency={"gt": 1}'], {"latency": {"gt": 1}}),
+        (["header=X-A"], {"header": {"X-A": {"exists": True}}}),
+        (["header=X-A:"], {"header": {"X-A": ""}}),
         (["header=Content-Type: a:b"], {"header": {"Content-Type": "a:b"}}),
         (["jsonpath=$.a"], {"jsonpath": {"$.a": {"exists": True}}}),
         (['jsonpath=$.status == "OK"'], {"jsonpath": {"$.status": {"eq": "OK"}}}),
@@ -74,6 +76,7 @@ def test_words_make_a_condition(words: list[str], expected: Any) -> None:
         (['[{"text": "x"}]', "status_code=200"], "a list of alternatives stands alone; "),
         (["[" * 100_000], "not JSON (JSON nested too deep): [[["),
         (["jsonpath={"], "not JSON ("),
+        (["json={status:OK}"], "not JSON ("),
     ],
 )
 def test_words_that_make_none_are_refused(words: list[str], message: str) -> None:
@@ -122,6 +125,13 @@ def test_what_takes_too_long_is_1(served: str, capsys: pytest.CaptureFixture[str
     assert (1, "", True) == (code, out, 'text: expected "x", got "' in err)
 
 
+def test_each_target_is_told_of(served: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first that runs out of time does not hide the others."""
+    code, out, _ = say(capsys, "/nowhere/a", served, "/nowhere/b", "--timeout", "0.2", "--json")
+    seen = [(one["target"], one["met"]) for one in map(json.loads, out.splitlines())]
+    assert (1, [("/nowhere/a", False), (served, True), ("/nowhere/b", False)]) == (code, seen)
+
+
 def test_an_alarm_is_4(served: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One of them is enough."""
     alarms = ("--alarm", "status_code=500", "--alarm", "contains=ok")
@@ -131,8 +141,8 @@ def test_an_alarm_is_4(served: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_one_that_fails_ends_the_others(served: str, capsys: pytest.CaptureFixture[str]) -> None:
     """There is no need to wait for the rest."""
-    code, _, _ = say(capsys, served, "/nowhere/at/all", "--alarm", "status_code=200", "--timeout", "60")
-    assert 4 == code
+    code, _, err = say(capsys, served, "/nowhere/at/all", "--alarm", "status_code=200", "--timeout", "60")
+    assert (4, True) == (code, "wait_for /nowhere/at/all: cancelled after " in err)
 
 
 def test_reversed_it_waits_for_the_end(capsys: pytest.CaptureFixture[str]) -> None:

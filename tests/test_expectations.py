@@ -7,6 +7,7 @@ import math
 import pickle
 import random
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -232,6 +233,12 @@ def test_a_new_body_is_a_new_document() -> None:
         (path("$.a", {"exists": False, "absent": False}), "jsonpath: $.a: something and nothing are expected at "),
         (path("$.a", {"absent": True, "lt": 5}), "jsonpath: $.a: something and nothing are expected at once, which "),
         ({"header": {"a": {"exists": False, "eq": ""}}}, "header: something and nothing are expected at once, which "),
+        (
+            path("$.a", {"EQ": 1}),
+            "jsonpath: $.a: unknown operator 'EQ'; did you mean 'eq'? To expect an object, write ",
+        ),
+        (path("$.a", {"exsts": True}), "jsonpath: $.a: unknown operator 'exsts'; did you mean 'exists'?"),
+        (path("$.a", {"contains": "x"}), "jsonpath: $.a: unknown operator 'contains'; did you mean 'regex'?"),
         (path("$.a", {"exist": True}), "jsonpath: $.a: unknown operator 'exist'; did you mean 'exists'?"),
         (
             path("$.a", {"count": -1}),
@@ -379,3 +386,81 @@ def test_a_value_equals_itself_and_no_other() -> None:
         if (expectation({"eq": one})([other]) is None) != (a == b or f"[{b}]" == a)
     ]
     assert [] == wrong
+
+
+# What explanations show
+
+
+@pytest.mark.parametrize(
+    ("spec", "response", "text"),
+    [
+        ({"text": "a" * 200}, Response(200, "a" * 200 + "b"),
+         'text: expected "…' + "a" * 20 + '", got "…' + "a" * 20 + 'b"'),
+        ({"json": {"a": [{"b": "x" * 99}, {"b": 1}]}}, Response(200, '{"a": [{"b": "' + "x" * 99 + '"}, {"b": 2}]}'),
+         'json $.a[1]: expected {"b": 1}, got {"b": 2}'),
+        ({"json": {"a": "x" * 99, "c": 1}}, Response(200, '{"a": "' + "x" * 99 + '"}'),
+         "json $.c: expected 1, got nothing"),
+        ({"header": {"Authorization": "Bearer s3cret"}}, Response(200),
+         "header Authorization: expected another value, got none"),
+        ({"header": {"X-Jwt": "a"}}, Response(200, headers={"X-Jwt": "s3cret"}),
+         "header X-Jwt: expected another value, got ***"),
+        ({"jsonpath": {"$.password": "s3cret"}}, Response(200, '{"password": "b"}'),
+         "jsonpath $.password: expected another value, got ***"),
+        ({"status_code": 200}, Response(500, reason_phrase="\x1b[31m" + "y" * 3000),
+         "status_code: expected 200, got 500  [31m" + "y" * 114 + "…"),
+        ([{"text": str(number)} for number in range(1000)], Response(200),
+         " or ".join(f'text: expected "{number}", got ""' for number in range(5)) + " or 995 more"),
+    ],
+)  # fmt: skip
+def test_the_shortest_useful_form_is_shown(spec: Any, response: Response, text: str) -> None:
+    """Where they differ, and no secret."""
+    assert text == Condition(spec).explain(response)
+
+
+def test_what_is_expected_of_a_secret_is_shown_nowhere() -> None:
+    """Not in the repr either."""
+    spec = {"header": {"X-Api-Key": "s3cret"}, "jsonpath": {"$.token": "s3cret", "$.a": 1}}
+    assert ("s3cret" in repr(Condition(spec)), "$.a" in repr(Condition(spec))) == (False, True)
+
+
+@pytest.mark.parametrize("text", ["1_0", "infinity", "٣", "nan", "0x10"])
+def test_a_header_is_a_number_if_it_is_written_as_one(text: str) -> None:
+    """Not as Python reads one."""
+    assert "" != Condition({"header": {"n": {"ge": 0}}}).explain(Response(200, headers={"n": text}))
+
+
+def test_a_condition_that_ends_the_program_ends_nothing() -> None:
+    """The other alternative is looked at."""
+    assert "" == Condition([{"callback": sys.exit}, {"status_code": 200}]).explain(Response(200))
+
+
+def test_conditions_may_be_put_together() -> None:
+    """A list of them is a list of alternatives."""
+    both = Condition([Condition({"text": "a"}), Condition([{"text": "b"}, {"text": "c"}])])
+    assert [{"text": "a"}, {"text": "b"}, {"text": "c"}] == both.spec
+
+
+def test_a_list_of_a_class_of_its_own_is_copied() -> None:
+    """The host may go on with it."""
+
+    class Codes(list[int]):
+        """A host's."""
+
+    codes = Codes([200])
+    condition = Condition({"status_code": codes})
+    codes.append(500)
+    assert [200] == condition.spec["status_code"]
+
+
+class Shy:
+    """Does not show itself."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("key", ["text", "status_code", "contains", "callback", "json", "header", "regex", "latency"])
+def test_a_value_that_cannot_be_shown_is_refused_all_the_same(key: str) -> None:
+    """By the name of its type."""
+    with pytest.raises(ConfigError, match=r"<Shy>"):
+        Condition({key: Shy()})

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from minimon.text import quoted, scrub, short, written
+from minimon.text import is_secret, masked, quoted, scrub, short, written
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,36 @@ def test_a_value_too_deep_to_be_written_is_shown_somehow() -> None:
     for _ in range(100_000):
         deep = [deep]
     assert written(deep)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("it was s3cret-word.", "it was ***."),
+        ("s3cret-words3cret-word", "******"),
+        ("it was s3cret-w…", "it was ***…"),
+        ("it was s3cr… or s3cret-word", "it was ***… or ***"),
+        ("it was s3c…", "it was s3c…"),
+        ('{"a": "qu\\"ote\\\\d"}', '{"a": "***"}'),
+        ("'qu\"ote\\\\d'", "'***'"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_what_was_sent_is_masked(text: str, shown: str) -> None:
+    """Whole, escaped as JSON and Python do, or cut."""
+    assert shown == masked(text, ("s3cret-word", 'qu"ote\\d'))
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("Set-Cookie", True), ("X-Api-Key", True), ("$.user.password", True), ("X-JWT", True), ("X-Hub-Signature", True),
+     ("Content-Type", False), ("$.jobs[0].state", False)],
+)  # fmt: skip
+def test_some_names_are_of_secrets(name: str, secret: bool) -> None:
+    """By what stands in them."""
+    assert secret is is_secret(name)
+
+
+def test_a_url_with_escaped_slashes_is_masked() -> None:
+    """As some programs write their JSON."""
+    assert '{"u": "https:\\/\\/***@h"}' == scrub('{"u": "https:\\/\\/u:s3cret@h"}')

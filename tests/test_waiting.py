@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import math
 import pathlib
@@ -25,6 +26,7 @@ from minimon import (
     UnknownCheckError,
     WaitCancelled,
     WaitTimeout,
+    harnessed,
     wait_for,
 )
 from minimon.testing import RogueServer
@@ -84,6 +86,19 @@ def test_it_waits_for_a_callable() -> None:
     assert "ready" == wait_for(lambda: next(values), **SOON).value
 
 
+def test_a_harnessed_function_has_judged_itself() -> None:
+    """Its Result counts, not that there is one."""
+    told = iter([OSError("no database"), None])
+
+    @harnessed
+    def database() -> None:
+        error = next(told)
+        if error is not None:
+            raise error
+
+    assert 2 == wait_for(database, **SOON).attempts
+
+
 def test_it_waits_for_a_server_that_comes_up() -> None:
     """Nothing listens at first; afterwards all tries are counted, and the time."""
     server = RogueServer("ok").start()
@@ -113,6 +128,12 @@ def test_reversed_it_waits_until_the_target_is_gone() -> None:
     """A refused connection is what was waited for."""
     response = wait_for(Script(ok(), ok(), REFUSED), reverse=True, **SOON)
     assert (3, "connect") == (response.attempts, response.error and response.error.kind)
+
+
+def test_a_condition_that_raises_does_not_say_that_the_target_is_gone() -> None:
+    """It is a mistake of the host's, and told."""
+    with pytest.raises(WaitTimeout, match="callback raised ZeroDivisionError"):
+        wait_for(Script(ok()), {"callback": lambda response: 1 / 0}, reverse=True, max_attempts=2, interval=0.001)
 
 
 def test_stable_means_so_many_times_in_a_row() -> None:
@@ -147,6 +168,30 @@ def test_an_alarm_goes_first() -> None:
     """Even where the condition holds too."""
     with pytest.raises(Alarm):
         wait_for(Script(ok()), {"status_code": 200}, {"status_code": 200}, **SOON)
+
+
+def test_the_try_that_alarms_is_told_as_well() -> None:
+    """`on_attempt` is called after each."""
+    seen: list[Attempt] = []
+    with pytest.raises(Alarm):
+        wait_for(Script(ok("a")), {"text": "b"}, {"text": "a"}, on_attempt=seen.append)
+    assert [(1, True)] == [(one.number, "alarm {'text': 'a'}" in one.why) for one in seen]
+
+
+class Telling(Script):
+    """Repeats what it was asked with."""
+
+    secrets = ("s3cret-token",)
+
+
+@pytest.mark.parametrize(
+    "alarm", [{"json": {"t": "s3cret-token"}}, [{"callback": lambda response: int(response.text)}, {"text": "x"}]]
+)
+def test_an_alarm_tells_no_secret(alarm: Any) -> None:
+    """Neither of what was expected, nor of what was seen."""
+    with pytest.raises((Alarm, WaitTimeout)) as caught:
+        wait_for(Telling(ok('{"t": "s3cret-token"}')), {"text": ""}, alarm, max_attempts=1)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_an_alarm_that_raises_is_told() -> None:
@@ -249,6 +294,16 @@ def test_stop_during_a_request_counts_its_answer_no_more() -> None:
         wait_for(target, stop=stop)
 
 
+def test_a_sleep_of_ages_can_be_cancelled() -> None:
+    """It is cut to what the system's clock takes."""
+    stop = threading.Event()
+    timer = threading.Timer(0.1, stop.set)
+    timer.start()
+    with pytest.raises(WaitCancelled):
+        wait_for(Script(REFUSED), timeout=None, interval=1e300, stop=stop)
+    timer.join()
+
+
 def test_without_a_timeout_it_goes_on() -> None:
     """None is for ever."""
     assert 50 == wait_for(Script(*[REFUSED] * 49, ok()), timeout=None, interval=0.001, backoff=1).attempts
@@ -312,10 +367,6 @@ def test_each_try_is_told() -> None:
 
 def test_secrets_are_masked() -> None:
     """A target may repeat what it was sent."""
-
-    class Telling(Script):
-        secrets = ("s3cret-token",)
-
     with pytest.raises(WaitTimeout) as caught:
         wait_for(Telling(ok("your s3cret-token is wrong")), {"text": "welcome"}, max_attempts=1)
     assert "s3cret-token" not in str(caught.value) + caught.value.why
@@ -361,6 +412,7 @@ NOW = 1_800_000_000.0
         ("3600", (60.0, True)),
         ("9" * 5000, (60.0, True)),
         (email.utils.formatdate(NOW + 7, usegmt=True), (7.0, True)),
+        (time.asctime(time.gmtime(NOW + 7)), (7.0, True)),
         (email.utils.formatdate(NOW - 7, usegmt=True), (0.1, False)),
         ("soon", (0.1, False)),
         ("-5", (0.1, False)),
@@ -410,8 +462,15 @@ def test_a_pause_longer_than_what_is_left_ends_it_at_once() -> None:
         ({"reverse": "no"}, "reverse: expected True or False, got 'no'"),
         ({"retry_after": 0}, "retry_after: expected True or False, got 0"),
         ({"stop": 3}, "stop: expected a threading.Event, got 3"),
+        ({"stop": asyncio.Event()}, "stop: expected a threading.Event, got <asyncio"),
         ({"timeout": 10**400}, "timeout: expected seconds > 0, or None, got 1000"),
-        ({"expect": {"text": ""}}, "expect: expected it as until, got {'text': ''}"),
+        ({"expect": {"text": ""}}, "unknown option 'expect'; did you mean 'until'?"),
+        ({"every": 5}, "unknown option 'every'; did you mean 'interval'?"),
+        ({"max_retries": 5}, "unknown option 'max_retries'; did you mean 'max_attempts'?"),
+        ({"status_code": 200}, "unknown option 'status_code'; write until={'status_code': ...}"),
+        ({"warn_if": {"text": ""}}, "unknown option 'warn_if'; known are: "),
+        ({"name": "job"}, "unknown option 'name'; known are: "),
+        ({"stabel": 2}, "unknown option 'stabel'; did you mean 'stable'?"),
         ({"until": {}}, "until: expected a dict of conditions, a list of them or a callable, got {}"),
         ({"until": {"jsonpth": 1}}, "until: unknown condition 'jsonpth'; did you mean 'jsonpath'?"),
         ({"alarms": {"x": 1}}, "alarms: unknown condition 'x'; "),
@@ -425,7 +484,9 @@ def test_what_cannot_work_is_refused(options: dict[str, Any], message: str) -> N
     assert (f"wait_for: {message}", []) == (str(caught.value)[: len(message) + 10], probe.timeouts)
 
 
-@pytest.mark.parametrize("target", [5, None, "ftp://x/", "http://", "", "file:", "file://elsewhere/tmp", "file://"])
+@pytest.mark.parametrize(
+    "target", [5, None, "ftp://x/", "http://", "", "file:", "file://elsewhere/tmp", "file://", "/a\0b"]
+)
 def test_a_bad_target_is_refused(target: Any) -> None:
     """As a Check refuses it."""
     with pytest.raises(ConfigError, match=r"^wait_for: "):

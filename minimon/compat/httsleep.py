@@ -107,16 +107,16 @@ class HttSleeper:
         loglevel: int | None = None,
     ) -> None:
         if isinstance(url_or_request, str):
-            url_or_request = Request(url_or_request)
+            url_or_request = Request(url_or_request, "GET", auth, headers)
         if not all(hasattr(url_or_request, name) for name in ("url", "method", "auth", "headers")):
             raise ConfigError(f"httsleep: expected a URL or a request, got {quoted(url_or_request, 60)}")
         self.request = url_or_request
         self.auth, self.headers = auth, dict(headers or {})
         self.session, self.verify = Session() if session is None else session, verify
-        self.until = _conditions("until", until)
+        self._until, self._alarms = _conditions("until", until), _conditions("alarms", alarms)
+        self.until, self.alarms = [given for given, _ in self._until], [given for given, _ in self._alarms]
         if not self.until:
             raise ConfigError(f"httsleep: until: expected conditions, got {quoted(until, 60)}")
-        self.alarms = _conditions("alarms", alarms)
         self.polling_interval = _seconds(polling_interval)
         self.max_retries = _retries(max_retries)
         self.ignore_exceptions = exception_types("httsleep: ignore_exceptions", ignore_exceptions)
@@ -149,10 +149,10 @@ class HttSleeper:
             sleep(self.polling_interval)
 
     def _judge(self, response: Response) -> bool:
-        for alarm, holds in self.alarms:
+        for alarm, holds in self._alarms:
             if holds(response):
                 raise Alarm(f"httsleep: alarm {quoted(alarm)}", response, alarm)
-        return any(holds(response) for _, holds in self.until)
+        return any(holds(response) for _, holds in self._until)
 
     def _url(self) -> str:
         """With the parameters of a request that has some."""
@@ -175,6 +175,8 @@ class HttSleeper:
             "proxy": "env",
         }
         options["cookies"] = cookies or True
+        for name in [name for name in headers if name.lower() == "accept-encoding"]:
+            options["decode"] = "gzip" in headers.pop(name)  # what was asked for is unpacked, too
         if headers:
             options["headers"] = headers
         if auth is not None:
@@ -195,7 +197,11 @@ class HttSleeper:
 
 
 def _plain(pairs: Any) -> dict[str, str]:
-    return {} if not pairs else {str(key): _text(value) for key, value in dict(pairs).items()}
+    if not pairs:
+        return {}
+    if not isinstance(pairs, Mapping) and all(hasattr(one, "name") and hasattr(one, "value") for one in pairs):
+        return {one.name: _text(one.value) for one in pairs}  # a jar of http.cookiejar
+    return {str(key): _text(value) for key, value in dict(pairs).items()}
 
 
 def _text(value: Any) -> str:
@@ -255,7 +261,7 @@ def _condition(name: str, given: Any) -> Holds:
     wrong = next((key for key in given if key not in KEYS), None)
     if wrong is not None:
         raise ConfigError(f"httsleep: {name}: unknown condition {quoted(wrong, 60)}; {did_you_mean(wrong, KEYS)}")
-    tests = [TESTS[key](value) for key, value in given.items()]
+    tests = [test(given[key]) for key, test in TESTS.items() if key in given]
     return lambda response: all(test(response) for test in tests)
 
 
@@ -340,8 +346,9 @@ def _body_text(value: Any) -> Holds:
 TESTS: dict[str, Callable[[Any], Holds]] = {
     "status_code": _status_code,
     "json": _json,
-    "jsonpath": _jsonpath,
     "text": _body_text,
+    "jsonpath": _jsonpath,
     "callback": _callback,
 }
-"""What makes the test of each key."""
+"""What makes the test of each key, in the order in which they are tried: an error page that is no JSON is none of
+the code that is expected, and a callback may rely on all the others."""

@@ -30,6 +30,9 @@ from .parse import (
 MOST_STEPS = 300_000
 """Nodes looked at, members compared and so on, at most, in one search: a microsecond each, two at worst."""
 
+LONG_TEXT = 4096
+"""Characters that are compared in a step."""
+
 Place = Optional[tuple[Any, Any]]
 """Where a node is: the place of its parent, and its name or index there; None for the root."""
 Found = list[tuple[Any, Place]]
@@ -337,6 +340,8 @@ def _comparison(test: Compare) -> Value:
     def compare(node: Any, work: Work) -> bool:
         one, other = left(node, work), right(node, work)
         sort = kind(one)
+        if sort == "text" and len(one) > LONG_TEXT:
+            work.spend(len(one) // LONG_TEXT)
         if sort and sort == kind(other) and less(one, other):
             return True
         return also and equal(one, other, work.spend)
@@ -357,6 +362,8 @@ def equal(one: Any, other: Any, spend: Callable[[int], None]) -> bool:
     while waiting:
         for a, b in zip(*waiting.pop()):
             if isinstance(a, str):  # first, for most values are texts
+                if len(a) > LONG_TEXT:
+                    spend(len(a) // LONG_TEXT)
                 if a != b:
                     return False
             elif isinstance(a, list):

@@ -17,6 +17,7 @@ from ..conditions import Condition, needs_body
 from ..errors import ConfigError
 from ..evaluate import Verdict, judge
 from ..model import Outcome, Response, Result
+from ..text import masked as hide
 from ..text import quoted, short
 from .call import CallProbe
 
@@ -139,9 +140,7 @@ def observe(prepared: Prepared, clock: Clock) -> Result:
 
 def masked(detail: str, probe: object) -> str:
     """A detail without what the probe has sent and nobody else should see: a target may repeat it."""
-    for secret in getattr(probe, "secrets", ()):
-        detail = detail.replace(secret, "***")
-    return detail
+    return hide(detail, getattr(probe, "secrets", ()))
 
 
 def described(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import http.cookiejar
 import inspect
 import json
 import logging
@@ -354,3 +355,35 @@ def test_the_root_logger_is_left_alone(server: Scripted) -> None:
     seen = (logging.getLogger().level, ours.level)
     ours.setLevel(logging.NOTSET)
     assert (before, logging.DEBUG) == seen
+
+
+def test_keys_are_tried_in_an_order_that_does_not_depend_on_the_dict(server: Scripted) -> None:
+    """An error page that is no JSON has not the code that is expected, and no callback sees it."""
+    url = server.says((502, "<html>"), (200, '{"status": "SUCCESS"}'))
+    until = {"callback": lambda response: response.json()["status"] == "SUCCESS", "json": {"status": "SUCCESS"}}
+    assert 200 == httsleep(url, until={**until, "status_code": 200}, **FAST).status_code
+
+
+@pytest.mark.parametrize(("asked", "unpacked"), [("gzip, deflate", True), ("identity", False)])
+def test_what_was_asked_for_is_unpacked(server: Scripted, asked: str, unpacked: bool) -> None:
+    """Sessions of other packages ask for packed answers as a matter of course."""
+    httsleep(server.says(200), status_code=200, headers={"Accept-Encoding": asked}, **FAST)
+    assert unpacked is ("gzip" in server.asked[0][2].get("accept-encoding", ""))
+
+
+def test_a_session_may_have_a_jar(server: Scripted) -> None:
+    """As the standard library makes one."""
+    jar = http.cookiejar.CookieJar()
+    place = (None, False, "", False, False, "/", True)
+    jar.set_cookie(http.cookiejar.Cookie(0, "a", "b", *place, False, None, True, None, None, {}))
+    session = Session()
+    session.cookies = jar  # type: ignore[assignment]
+    httsleep(server.says(200), status_code=200, session=session, **FAST)
+    assert "a=b" == server.asked[0][2]["cookie"]
+
+
+def test_old_users_find_their_attributes() -> None:
+    """What was given, and the request that comes of a text."""
+    sleeper = HttSleeper("http://h/", {"status_code": 200}, [{"text": "x"}], auth=("u", "p"), headers={"A": "b"})
+    seen = sleeper.until, sleeper.alarms, sleeper.request.method, sleeper.request.auth, sleeper.request.headers
+    assert ([{"status_code": 200}], [{"text": "x"}], "GET", ("u", "p"), {"A": "b"}) == seen
