@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .checks import Check
-from .conditions import Condition, Unmet
+from .conditions import Condition, Unmet, hidden
 from .model import REASONS, CheckState, Counts, Outcome, Response, Result, Status, Streak
 from .text import quoted, short
 
@@ -47,7 +47,9 @@ def judge(response: Response, expect: Condition | None, warn_if: Condition | Non
     if unmet is not None:
         return Verdict(FAIL, *unmet)
     if warn_if is not None and (bad := warn_if.unmet(response)) is None:
-        return Verdict(WARN, "condition", f"warn_if holds: {quoted(warn_if.spec)}, after {response.elapsed:.3f} s")
+        return Verdict(
+            WARN, "condition", f"warn_if holds: {quoted(hidden(warn_if.spec))}, after {response.elapsed:.3f} s"
+        )
     if warn_if is not None and bad is not None and bad.reason == "exception":
         return Verdict(FAIL, "exception", f"warn_if: {bad.text}")
     if response.warning:
@@ -96,7 +98,7 @@ def advance(check: Check, state: CheckState, result: Result) -> CheckState:
         _make(Counts, (counts[0] + 1, counts[1], counts[2], counts[3]))
         if outcome is PASS
         else _counted(counts, outcome),
-        _tallied(reasons, reason) if reason else reasons,
+        _tallied(reasons, outcome._value_, reason) if reason else reasons,
         result,
         paused,
         "" if outcome is PASS and now is UP else _explain(check, now, decided, streak, passes, result),
@@ -111,9 +113,10 @@ def advance(check: Check, state: CheckState, result: Result) -> CheckState:
 
 def is_late(last: Result, result: Result) -> bool:
     """True for a result that a newer one has overtaken, or that came twice: it must not move the state."""
-    if last.started is None or result.started is None:
+    before, began = last[8], result[8]
+    if before is None or began is None:
         return False
-    return result.started < last.started or result == last
+    return began < before or (began == before and result == last)
 
 
 def take_back(state: CheckState, since: float) -> CheckState:
@@ -160,12 +163,11 @@ def _counted(counts: Counts, outcome: Outcome) -> Counts:
     return _make(Counts, (a, b + 1, c, d) if outcome is WARN else (a, b, c, d + 1))
 
 
-def _tallied(reasons: tuple[tuple[str, int], ...], reason: str) -> tuple[tuple[str, int], ...]:
-    if len(reasons) == 1 and reasons[0][0] == reason:
-        return ((reason, reasons[0][1] + 1),)
-    tally = dict(reasons)
-    tally[reason] = tally.get(reason, 0) + 1
-    return tuple(tally.items())
+def _tallied(reasons: tuple[tuple[str, str, int], ...], outcome: str, reason: str) -> tuple[tuple[str, str, int], ...]:
+    for place, (kind, why, n) in enumerate(reasons):
+        if why == reason and kind == outcome:
+            return (*reasons[:place], (outcome, reason, n + 1), *reasons[place + 1 :])
+    return (*reasons, (outcome, reason, 1))
 
 
 def _explain(check: Check, status: Status, decided: Status, streak: Streak, passes: int, result: Result) -> str:

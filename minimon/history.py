@@ -66,18 +66,19 @@ class History:
         """
         before, uptime, kept = self.state, self.uptime, self.kept
         last = before.last
+        _, outcome, reason, detail, _, took, _, _, started, _ = result
         if last is not None and is_late(last, result):
             return None
         own = before if lost_since is None else take_back(before, lost_since)
         after = advance(self.check, own, result)
-        anew = lost_since is not None and last is not None and last.started == result.started
+        anew = lost_since is not None and last is not None and last.started == started
         if anew:
             after = after._replace(counts=before.counts, reasons=before.reasons)
-        outcome, status, turned = result.outcome, after.status, own.turned if own is not before else after.turned
+        status, turned = after.status, own.turned if own is not before else after.turned
         if status is not before.status or last is None or after.flapping:
             self.standing = self.stands(status)
             if status is not before.status:
-                self.changed = now if result.started is None else result.started + ahead
+                self.changed = now if started is None else started + ahead
             before, after = self._mind_flapping(before, after, result, now)
         if self.back is not None and (status is not _UNKNOWN or outcome is UNKNOWN):
             before, self.back = before._replace(status=self.back), None
@@ -87,10 +88,10 @@ class History:
         if now >= self._ends:
             open_since = turned if turned is not None and (outcome is FAIL) != (kind == DOWN) else None
             self._settle(now, now if open_since is None else open_since + ahead)
-        if outcome is FAIL:
-            self.latency.failed.add(result.elapsed)
-        elif outcome is not UNKNOWN:
-            self.latency.answered.add(result.elapsed)
+        if outcome is not UNKNOWN:
+            latency = self.latency
+            (latency.failed if outcome is FAIL else latency.answered).add(took)
+            latency.seconds += took
         self.state, self.seen, self.view = after, now, None
         if self.lent:  # to a view, which is not to change
             self.kept, self.lent = kept[:], False
@@ -99,7 +100,7 @@ class History:
             kept[-1] = view
             return before, after
         kept.append(view)
-        if result.reason or result.detail:
+        if reason or detail:
             self._keep(view)
         if len(kept) - self.older > RECENT:
             self._let_go()

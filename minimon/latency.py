@@ -1,7 +1,11 @@
-"""Percentiles of how long runs took, over an hour and a day. Pure.
+"""How long runs took: percentiles over an hour and a day, and totals that only grow. Pure.
 
-Values are counted in buckets that grow by 5%, so that the middle of one is within 2.5% of all that is in it. An hour
-is 12 slots of five minutes, a day 24 slots of an hour; the current slot is one of them.
+Values are counted in buckets that grow by 5% at most, so that the middle of one is within 2.5% of all that is in it. An
+hour is 12 slots of five minutes, a day 24 slots of an hour; the current slot is one of them.
+
+The totals are those of a cumulative histogram: how many runs ever took at most each of LE. These are bounds of buckets
+as well, so the totals are exact and not estimates: a run counts for a bound if and only if it took no longer. A record
+does nothing for them: what the day holds is summed up when somebody asks, what leaves the day is added to what left.
 """
 
 from __future__ import annotations
@@ -13,14 +17,18 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from operator import add, sub
 from typing import Any, NamedTuple
 
 from .uptime import FIVE
 
 FINEST, COARSEST = 1e-6, 1e5  # no timeout is longer than LONGEST of checks
-BOUNDS = tuple(FINEST * 1.05**n for n in range(math.ceil(math.log(COARSEST / FINEST, 1.05)) + 1))
+LE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Seconds: the bounds of the totals, after which there is one without a bound. They are for people and rules: round."""
+_STEPS = (FINEST * 1.05**n for n in range(math.ceil(math.log(COARSEST / FINEST, 1.05)) + 1))
+BOUNDS = tuple(sorted({*_STEPS, *LE}))
 """Seconds: the upper bounds of the buckets."""
-MIDDLES = (FINEST, *(float(f"{bound / math.sqrt(1.05):.5g}") for bound in BOUNDS[1:]), math.inf)
+MIDDLES = (FINEST, *(float(f"{math.sqrt(a * b):.5g}") for a, b in zip(BOUNDS, BOUNDS[1:])), math.inf)
 """What stands for all values of a bucket: the geometric mean of its bounds; above the last there is no bound."""
 MOST = 10**6
 """No slot has more values of a bucket: SHORTEST allows for 360,000 an hour."""
@@ -33,6 +41,9 @@ _make = tuple.__new__  # see evaluate: a third of the cost of calling the class
 _HEAD = struct.Struct("<IdHB")
 """What precedes the counts of a slot that is over: slot, longest, lowest bucket, bytes a count. As bytes, they are
 small, and no garbage collection of the host has to look at them."""
+_EDGES, _ALL = tuple(map(BOUNDS.index, LE)), len(LE) + 1
+_TOTALS = struct.Struct(f"<{_ALL}Q")
+_NO_TOTALS = bytes(_TOTALS.size)
 
 
 class Window(NamedTuple):
@@ -134,11 +145,27 @@ class Series:
         self._low += first
         self._hour, self._day = self._hour[first:end], self._day[first:end]
 
-    def windows(self, most: int, latest: Callable[[], Sequence[float]]) -> tuple[Window, Window]:
-        """The hour and the day. The `latest` values are asked for where a window has `most` at most of them."""
+    def look(self, most: int, latest: Callable[[], Sequence[float]]) -> tuple[Window, Window, list[int]]:
+        """The hour, the day, and what was `reached`.
+
+        The `latest` values are asked for where a window has `most` at most of them.
+        """
         hour, day = list(accumulate(self._hour)), list(accumulate(self._day))
         values = latest() if hour and hour[-1] <= most else ()
-        return self._window(hour, values, self._peaks[0]), self._window(day, values, self._peaks[1])
+        reached = self._reached(day)
+        return self._window(hour, values, self._peaks[0]), self._window(day, values, self._peaks[1]), reached
+
+    def reached(self) -> list[int]:
+        """How many values of the day are at most each of LE; and how many there are."""
+        return self._reached(list(accumulate(self._day)))
+
+    def _reached(self, ranks: list[int]) -> list[int]:
+        if not ranks:
+            return [0] * _ALL
+        low = self._low
+        first, end = bisect_left(_EDGES, low), bisect_left(_EDGES, low + len(ranks))
+        within = [ranks[edge - low] for edge in _EDGES[first:end]]
+        return [0] * first + within + ranks[-1:] * (_ALL - end)
 
     def _window(self, ranks: list[int], values: Sequence[float], peak: float) -> Window:
         n = ranks[-1] if ranks else 0
@@ -148,7 +175,11 @@ class Series:
             found = sorted(values[-n:])
             return _make(Window, (n, *[found[-(-n * share // 100) - 1] for share in SHARES], found[-1], "exact"))
         longest = max(peak, self._most)
-        p50, p90, p95, p99 = [MIDDLES[self._low + bisect_left(ranks, -(-n * share // 100))] for share in SHARES]
+        low = self._low  # written out: the four take a third longer in a loop over SHARES
+        p50 = MIDDLES[low + bisect_left(ranks, -(-n * 50 // 100))]
+        p90 = MIDDLES[low + bisect_left(ranks, -(-n * 90 // 100))]
+        p95 = MIDDLES[low + bisect_left(ranks, -(-n * 95 // 100))]
+        p99 = MIDDLES[low + bisect_left(ranks, -(-n * 99 // 100))]
         if p99 > longest:
             p50, p90, p95, p99 = min(p50, longest), min(p90, longest), min(p95, longest), longest
         return _make(Window, (n, p50, p90, p95, p99, longest, "buckets"))
@@ -228,14 +259,16 @@ def _longest(packed: tuple[bytes, ...]) -> float:
 class Latency:
     """How long the runs of a check took: those that were answered, and those that failed. One owner at a time.
 
-    Once `moves` is over, `move` has to be called before a value is added.
+    Once `moves` is over, `move` has to be called before a value is added. Whoever adds one adds it to `seconds`, too.
     """
 
-    __slots__ = ("_failed", "_slot", "answered", "moves")
+    __slots__ = ("_failed", "_gone", "_slot", "answered", "moves", "seconds")
 
     def __init__(self, at: float) -> None:
         self._slot = int(at // FIVE)
         self.moves = (self._slot + 1) * FIVE  # from then on another slot is the current one
+        self.seconds = 0.0  # that all runs took: one sum, for the order in which floats are added shows in the end
+        self._gone = _NO_TOTALS  # of the totals, what left the day; shared until something did
         self.answered = Series(self._slot)
         self._failed: Series | None = None  # most checks have none
 
@@ -247,7 +280,8 @@ class Latency:
         return self._failed
 
     def move(self, at: float) -> None:
-        """Go on to the slot of this instant."""
+        """Go on to the slot of this instant. What leaves the day stays in the totals."""
+        totals = self._totals(self._reached())
         self._slot = int(at // FIVE)
         self.moves = (self._slot + 1) * FIVE
         self.answered.move(self._slot)
@@ -255,25 +289,56 @@ class Latency:
             self._failed.move(self._slot)
             if self._failed.empty:
                 self._failed = None
+        gone = _TOTALS.pack(*map(sub, totals, self._reached()))
+        self._gone = _NO_TOTALS if gone == _NO_TOTALS else gone
 
-    def windows(self, most: int, latest: Callable[..., Sequence[float]]) -> tuple[Window, ...]:
-        """Hour and day of those that were answered, then of those that failed; see Series.windows."""
-        answered = self.answered.windows(most, lambda: latest("pass", "warn"))
+    def _reached(self) -> list[int]:
+        """How many runs of the day took at most each of LE."""
+        answered = self.answered.reached()
+        return answered if self._failed is None else list(map(add, answered, self._failed.reached()))
+
+    def _totals(self, reached: list[int]) -> list[int]:
+        return reached if self._gone is _NO_TOTALS else list(map(add, reached, _TOTALS.unpack(self._gone)))
+
+    def look(self, most: int, latest: Callable[..., Sequence[float]]) -> tuple[tuple[Window, ...], list[int]]:
+        """Hour and day of those that were answered, then of those that failed; see Series.look. And the totals.
+
+        These are how many runs ever took at most each of LE, and how many there were, failed or not. None gets less.
+        """
+        hour, day, reached = self.answered.look(most, lambda: latest("pass", "warn"))
         if self._failed is None:
-            return (*answered, NO_WINDOW, NO_WINDOW)
-        return (*answered, *self._failed.windows(most, lambda: latest("fail")))
+            return (hour, day, NO_WINDOW, NO_WINDOW), self._totals(reached)
+        failed_hour, failed_day, also = self._failed.look(most, lambda: latest("fail"))
+        return (hour, day, failed_hour, failed_day), self._totals(list(map(add, reached, also)))
 
     def dump(self) -> dict[str, Any]:
         """As plain data."""
         failed = None if self._failed is None else self._failed.dump()
-        return {"slot": self._slot, "answered": self.answered.dump(), "failed": failed}
+        gone = list(_TOTALS.unpack(self._gone))
+        return {
+            "slot": self._slot,
+            "answered": self.answered.dump(),
+            "failed": failed,
+            "gone": gone,
+            "seconds": self.seconds,
+        }
 
     @classmethod
     def load(cls, plain: Any, at: float) -> Latency:
-        """What `dump` gave at that instant. Raises ValueError, or what the wrong types raise."""
+        """What `dump` gave at that instant. Raises ValueError, or what the wrong types raise.
+
+        Before there were totals, there were other buckets: of what was dumped then, nothing is taken up.
+        """
+        if "gone" not in plain and "answered" in plain:
+            return cls(at)
         latency = cls(int(plain["slot"]) * FIVE)
         if not 0.0 <= latency.moves - FIVE <= at:
             raise ValueError("a slot of another time")
         latency.answered = Series.load(latency._slot, plain["answered"])
         latency._failed = None if plain["failed"] is None else Series.load(latency._slot, plain["failed"])
+        latency.seconds, gone = float(plain["seconds"]), plain["gone"]
+        if not 0.0 <= latency.seconds < math.inf or not all(0 <= a <= b < 1 << 53 for a, b in zip([0, *gone], gone)):
+            raise ValueError("totals that cannot be")
+        packed = _TOTALS.pack(*gone)
+        latency._gone = _NO_TOTALS if packed == _NO_TOTALS else packed
         return latency

@@ -159,8 +159,8 @@ class Response:
 
         Of a callable, the text that it returned.
         """
-        if self.status_code is None and not self.body and isinstance(self.value, str):
-            return self.value
+        if self.status_code is None and not self.body and isinstance(self.value, (str, bytes)):
+            return self.value if isinstance(self.value, str) else self.value.decode("utf-8", "replace")
         if self._text is None or self._text[0] is not self.body:
             charset = _charset(self.headers.get("content-type", ""))
             self._text = self.body, self.body.decode(charset if _is_charset(charset) else "utf-8", "replace")
@@ -173,8 +173,8 @@ class Response:
     @property
     def document(self) -> Any:
         """The same, parsed once for all conditions: not to be changed. Of a callable, what it returned."""
-        if self.status_code is None and not self.body and self.value is not None:
-            return self.value
+        if self.status_code is None and not self.body and (self.value is not None or self.transport is None):
+            return _as_json(self.value)
         if self._document is None or self._document[0] is not self.body:
             self._document = self.body, parse_json(self.body)
         return self._document[1]
@@ -184,6 +184,20 @@ class Response:
         return f"<Response {self.status_code or '-'} {seen!r:.80}>"
 
 
+def _as_json(value: Any) -> Any:
+    """A value of the host's with its tuples as lists, as JSON has them."""
+    try:
+        return _without_tuples(value)
+    except RecursionError:
+        return value
+
+
+def _without_tuples(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_without_tuples(item) for item in value]
+    return {key: _without_tuples(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
 def _is_charset(name: str) -> bool:
     """Whether Python has a codec of this name for texts. It is not asked, for it keeps every name that it is asked for.
 
@@ -191,7 +205,7 @@ def _is_charset(name: str) -> bool:
     """
     plain = encodings.normalize_encoding(name).lower()
     canonical = encodings.aliases.aliases.get(plain, plain)
-    return canonical in _CHARSETS and not canonical.endswith(("_codec", "rot_13"))
+    return canonical in _CHARSETS and not canonical.endswith(("_codec", "rot_13", "mbcs"))  # the last of Windows only
 
 
 _CHARSETS = frozenset(encodings.aliases.aliases.values())
@@ -304,8 +318,8 @@ class CheckState(NamedTuple):
     """The latest outcome, and how often it was seen in a row."""
     counts: Counts = Counts()
     """Runs by outcome."""
-    reasons: tuple[tuple[str, int], ...] = ()
-    """How often each reason was seen: (reason, n) pairs."""
+    reasons: tuple[tuple[str, str, int], ...] = ()
+    """How often runs ended so and for that reason: (outcome, reason, n)."""
     last: Result | None = None
     """The latest run; None before the first."""
     paused: bool = False

@@ -28,7 +28,7 @@ def dump(history: History, at: float, awake: float) -> View:
             "since": state.since,
             "streak": list(state.streak),
             "counts": list(state.counts),
-            "reasons": dict(state.reasons),
+            "reasons": list(state.reasons),
             "last": None if state.last is None else state.last._replace(started=None, phases=None).plain(),
             "explanation": state.explanation,
             "decided": state.decided._value_,
@@ -78,13 +78,24 @@ def _state(name: str, plain: Any) -> CheckState:
         _number(plain["since"]),
         Streak(Outcome(outcome), _count(n)),
         Counts(*map(_count, plain["counts"])),
-        tuple((_word(reason), _count(n)) for reason, n in plain["reasons"].items()),
+        _reasons(plain["reasons"]),
         None if last is None else _last(name, last),
         explanation=_text(plain["explanation"]),
         decided=Status(plain["decided"]),
         passes=_count(plain["passes"]),
         flapping=plain["flapping"] is True,
     )
+
+
+def _reasons(plain: Any) -> tuple[tuple[str, str, int], ...]:
+    """Each outcome and reason once.
+
+    A dict by reason alone is what was written before outcomes were told apart: nothing can be taken up of it.
+    """
+    if isinstance(plain, dict) and all(_word(reason) and _count(n) >= 0 for reason, n in plain.items()):
+        return ()
+    reasons = {(Outcome(outcome)._value_, _word(reason)): _count(n) for outcome, reason, n in plain}
+    return tuple((*pair, n) for pair, n in reasons.items())
 
 
 def _last(name: str, plain: Any) -> Result:

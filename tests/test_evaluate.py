@@ -348,15 +348,27 @@ def test_outcomes_are_counted() -> None:
 
 def test_reasons_are_counted() -> None:
     """How often each was seen; a pass has none."""
-    assert {"condition": 1, "connect": 2, "timeout": 1} == dict(history("ppwffup")[-1].reasons)
+    told = {("warn", "condition", 1), ("fail", "connect", 2), ("unknown", "timeout", 1)}
+    assert told == set(history("ppwffup")[-1].reasons)
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcomes"), [("timeout", (Outcome.FAIL, Outcome.UNKNOWN)), ("condition", (Outcome.WARN, Outcome.FAIL))]
+)
+def test_one_reason_of_two_outcomes_is_counted_apart(reason: str, outcomes: tuple[Outcome, Outcome]) -> None:
+    """Exactly, in whatever order they come."""
+    state, check = CheckState("queue"), check_with()
+    for outcome in (*outcomes, outcomes[1], *outcomes):
+        state = advance(check, state, Result("queue", outcome, reason))
+    assert ((outcomes[0].value, reason, 2), (outcomes[1].value, reason, 3)) == state.reasons
 
 
 def test_counts_and_reasons_agree_with_a_tally() -> None:
     """Over a long history."""
     script = "".join(random.Random(7).choices("pwfu", k=1_000))
     state, tally = history(script)[-1], Counter(script)
-    told = {"condition": tally["w"], "connect": tally["f"], "timeout": tally["u"]}
-    assert (tuple(tally[letter] for letter in "pwfu"), told) == (tuple(state.counts), dict(state.reasons))
+    told = {("warn", "condition", tally["w"]), ("fail", "connect", tally["f"]), ("unknown", "timeout", tally["u"])}
+    assert (tuple(tally[letter] for letter in "pwfu"), told) == (tuple(state.counts), set(state.reasons))
 
 
 def test_the_streak_counts_the_same_outcome() -> None:
@@ -379,7 +391,7 @@ def test_a_result_does_not_resume(paused: bool) -> None:
 
 def test_the_state_before_is_as_it_was() -> None:
     """A fold makes a new state: others may hold the old one."""
-    before = CheckState("queue", streak=Streak(Outcome.PASS, 1), reasons=(("dns", 1),))
+    before = CheckState("queue", streak=Streak(Outcome.PASS, 1), reasons=(("fail", "dns", 1),))
     copy = before._replace()
     advance(check_with(), before, results("f")[0])
     assert copy == before

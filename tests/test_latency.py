@@ -13,7 +13,7 @@ import pytest
 from support import few
 from test_uptime import INF, MIDNIGHT, NAN, kept, refuses, tampered
 
-from minimon.latency import _HEAD, BOUNDS, COARSEST, FINEST, MIDDLES, NO_WINDOW, SHARES, Latency, Window
+from minimon.latency import _HEAD, _TOTALS, BOUNDS, COARSEST, FINEST, LE, MIDDLES, NO_WINDOW, SHARES, Latency, Window
 from minimon.uptime import DAY, FIVE, HOUR
 
 MOST = 16
@@ -57,12 +57,12 @@ class Latest:
 
 def told(latency: Latency) -> tuple[Window, ...]:
     """The windows, without a look at the latest values."""
-    return latency.windows(0, Latest())
+    return latency.look(0, Latest())[0]
 
 
 def hour(latency: Latency, latest: Sequence[float] = ()) -> Window:
     """What was answered within the hour, when these are the latest values."""
-    return latency.windows(MOST, Latest(*latest))[0]
+    return latency.look(MOST, Latest(*latest))[0][0]
 
 
 def numbers(latency: Latency) -> list[int]:
@@ -113,7 +113,7 @@ def test_a_percentile_is_the_nearest_rank(n: int, expected: tuple[int, ...], mos
     """Of 1 to n seconds in any order: of buckets near it, of the values themselves that value."""
     values = [number / 20 for number in range(1, n + 1)]
     random.Random(n).shuffle(values)
-    found = at_once(values).windows(most, Latest(*values))[0]
+    found = at_once(values).look(most, Latest(*values))[0][0]
     near = [pytest.approx(rank / 20, rel=0 if most else 0.025) for rank in expected]
     assert (n, *near, n / 20, "exact" if most else "buckets") == found
 
@@ -128,7 +128,7 @@ def test_a_window_is_exact_while_all_its_values_are_given(n: int, given: int, me
 def test_exact_percentiles_are_of_the_window_alone() -> None:
     """Of the latest values only as many as it has are its own."""
     latency = timed((0, 9.0), (1, 9.0), (2 * HOUR, 1.01), (2 * HOUR, 2.02))
-    windows = latency.windows(MOST, Latest(9.0, 9.0, 1.01, 2.02))
+    windows, _ = latency.look(MOST, Latest(9.0, 9.0, 1.01, 2.02))
     assert [(2, 1.01, *[2.02] * 4, "exact"), (4, 2.02, *[9.0] * 4, "exact")] == list(windows[:2])
 
 
@@ -136,7 +136,7 @@ def test_exact_percentiles_are_of_the_window_alone() -> None:
 def test_each_kind_of_run_is_asked_for_by_its_outcomes(answered: int, asked: list[tuple[str, ...]]) -> None:
     """Unless there is none, or more than they can be; what passed or warned was answered."""
     latest = Latest()
-    timed(*[(0, 1.0)] * answered, failed=[(0, 2.0)]).windows(MOST, latest)
+    timed(*[(0, 1.0)] * answered, failed=[(0, 2.0)]).look(MOST, latest)
     assert [*asked, ("fail",)] == latest.asked
 
 
@@ -229,7 +229,7 @@ def run(pace: str, seed: int, *, saved: bool = False) -> Iterator[tuple[Latency,
 
 def windows(latency: Latency, both: tuple[Runs, Runs]) -> tuple[Window, ...]:
     """With a look at the latest of these."""
-    return latency.windows(MOST, lambda *outcomes: [seconds for _, seconds in both["fail" in outcomes][-MOST:]])
+    return latency.look(MOST, lambda *outcomes: [seconds for _, seconds in both["fail" in outcomes][-MOST:]])[0]
 
 
 def window(values: list[float]) -> tuple[Any, ...]:
@@ -277,13 +277,55 @@ def test_a_week_takes_no_more_than_a_day() -> None:
             sizes.append(kept(latency))
     slots, buckets = 11 + 23, len(MIDDLES)
     bound = 2 * (slots * (_HEAD.size + buckets) + 3 * buckets + 10)
-    assert (168, True) == (len(sizes), max(sizes) <= bound)
+    assert (168, True) == (len(sizes), max(sizes) <= bound + _TOTALS.size)
 
 
 def test_a_day_of_calm_leaves_nothing() -> None:
-    """No slot, no bucket."""
+    """No slot, no bucket; only the totals, which a latency has before it has seen anything."""
     latency = timed(*((n * 60.0, n + 0.1) for n in range(100)), failed=[(1, 1.0)])
     assert kept(Latency(MIDNIGHT)) == kept(moved(latency, 2 * DAY))
+
+
+# totals
+
+
+def totals(latency: Latency) -> list[int]:
+    """How many ever took at most each of LE, and all."""
+    return latency.look(0, Latest())[1]
+
+
+def at_most(values: Sequence[float]) -> list[int]:
+    """What the totals of these must be."""
+    return [sum(value <= bound for value in values) for bound in (*LE, INF)]
+
+
+def test_totals_are_exact_at_their_bounds() -> None:
+    """A value that is equal to a bound is within it, and one that is a little longer is not."""
+    values = [value for bound in LE for value in (bound, bound * (1 + 1e-15))]
+    assert at_most(values) == totals(at_once(values))
+
+
+@pytest.mark.parametrize("pace", few(PACES))
+def test_totals_have_every_run_for_ever(pace: str) -> None:
+    """Failures among them, also those that a day without any has dropped; so none of them ever gets less."""
+    for latency, both, _ in (seen for seed in range(2) for seen in run(pace, seed)):
+        assert at_most([seconds for runs in both for _, seconds in runs]) == totals(latency)
+
+
+def test_totals_outlive_a_year_of_silence() -> None:
+    """Nothing is in any window any more, and what comes then is added."""
+    latency = timed((0, 0.02), (1, 7.0), failed=[(2, 30.0)])
+    moved(latency, 365 * DAY).failed.add(90.0)
+    assert at_most([0.02, 7.0, 30.0, 90.0]) == totals(latency)
+
+
+def test_totals_are_saved() -> None:
+    """With the seconds of all runs; what was saved before there were any begins anew, and can go on."""
+    latency = load({**PLAIN, "gone": list(range(len(LE) + 1)), "seconds": 12.5})
+    before = without(without(PLAIN, "gone"), "seconds")
+    more = [told - gone for told, gone in zip(totals(load(PLAIN)), PLAIN["gone"])]
+    assert [n + day for n, day in enumerate(more)] == totals(latency)
+    assert (12.5, kept(Latency(MIDNIGHT))) == (latency.seconds, kept(moved(load(before), AT + HOUR)))
 
 
 # saving and loading
@@ -357,6 +399,10 @@ NONSENSE: dict[str, dict[str, Any]] = {
 }
 
 
+TOTALS: list[Any] = [None, [], [1], [-1] * (len(LE) + 1), [2, *[1] * len(LE)], [1 << 53] * (len(LE) + 1), [0] * 20]
+"""None of these can be."""
+
+
 def without(plain: dict[str, Any], key: str) -> dict[str, Any]:
     """The same but for this part."""
     return {name: value for name, value in plain.items() if name != key}
@@ -368,7 +414,9 @@ def test_nonsense_is_refused() -> None:
     answered = {name: {**series, **changes} for name, changes in {**PLAUSIBLE, **NONSENSE}.items()}
     answered.update({f"a series without {key}": without(series, key) for key in series})
     plains: dict[str, Any] = {name: {**PLAIN, "answered": part} for name, part in answered.items()}
-    plains.update({f"without {key}": without(PLAIN, key) for key in PLAIN})
+    plains.update({f"without {key}": without(PLAIN, key) for key in PLAIN if key != "gone"})
+    plains.update({f"totals {gone}": {**PLAIN, "gone": gone} for gone in TOTALS})
+    plains.update({f"seconds {seconds}": {**PLAIN, "seconds": seconds} for seconds in (-1.0, NAN, INF, None, "x")})
     plains.update({f"slot {slot}": {**PLAIN, "slot": slot} for slot in (SLOT + 1, NAN, INF, -5, None)})
     plains.update({"nothing": None, "a text": json.dumps(PLAIN), "failures in a text": {**PLAIN, "failed": "none"}})
     assert list(PLAUSIBLE) == [name for name, plain in plains.items() if not refuses(load, plain)]

@@ -324,6 +324,30 @@ def test_a_number_may_have_so_many_digits(sign: str) -> None:
     assert int(sign + "9" * 4300) == Response(200, f"[{sign}{'9' * 4300}]").json()[0]
 
 
+@pytest.mark.parametrize("name", ["ansi", "mbcs", "dbcs", "oem", "rot13"])
+def test_a_charset_without_a_codec_is_utf_8(name: str) -> None:
+    """Some names of Python's have one on Windows only."""
+    assert "grün" == Response(200, "grün", {"Content-Type": f"text/plain; charset={name}"}).text
+
+
+@pytest.mark.parametrize(
+    ("value", "document"), [(None, None), ((1, (2,)), [1, [2]]), ({"a": (1,)}, {"a": [1]}), (False, False), (0, 0)]
+)
+def test_what_a_callable_returned_is_its_document(value: Any, document: Any) -> None:
+    """As JSON has it: tuples are lists, and nothing is null."""
+    assert document == Response(value=value).document
+
+
+def test_bytes_of_a_callable_are_its_text() -> None:
+    """As UTF-8."""
+    assert "grün" == Response(value="grün".encode()).text
+
+
+def test_no_body_is_an_empty_one() -> None:
+    """A Probe of a host may give None."""
+    assert (b"", "") == (Response(200, None).body, Response(200, None).text)
+
+
 @pytest.mark.parametrize("body", ["9" * 4301, f'{{"a": [{"9" * 500_000}]}}'], ids=["4301", "500000"])
 def test_a_number_of_more_digits_is_refused_at_once(body: str) -> None:
     """With words of its own."""

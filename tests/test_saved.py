@@ -131,6 +131,18 @@ def test_the_monotonic_clock_of_then_means_nothing() -> None:
     assert (None, {"outcome": "fail", "n": 1}) == (saved["state"]["last"]["started"], view(history)["streak"])
 
 
+def test_what_was_saved_before_outcomes_were_told_apart_comes_back() -> None:
+    """All but what cannot be said of it any more: reasons by outcome, and latencies, which had other buckets."""
+    saved = plain(lived([PASS, FAIL, WARN] * 9))
+    saved["state"]["reasons"] = {"condition": 18}
+    del saved["latency"]["gone"], saved["latency"]["seconds"]
+    then, now = view(lived([PASS, FAIL, WARN] * 9)), view(load(CHECK, saved, INF))
+    assert ((), 0) == (tuple(now["reasons"]), now["latency"]["24h"]["n"])
+    assert [] == [
+        key for key in then if key not in ("reasons", "latency", "histogram", "uptime") and then[key] != now[key]
+    ]
+
+
 def test_a_run_that_never_was_is_awaited_again() -> None:
     """A check that was saved before its first run does not count as one that has grown old."""
     awaited = [load(CHECK, plain(history), INF).standing.awaited for history in (lived(), lived([PASS]))]
@@ -182,7 +194,11 @@ WRONG: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = [
     (("state", "since"), (None, "now", False, -1.0)),
     (("state", "streak"), (None, [], ["pass"], ["pass", -1], ["pass", 1.5], ["pass", True])),
     (("state", "counts"), (None, 7, [1, 2, 3, 4, 5], [1, -1, 0, 0], [1.0, 0, 0, 0], [10**4299, 0, 0, 0])),
-    (("state", "reasons"), (None, [], {"condition": -1}, {"because": 1}, {"condition": 1 << 53})),
+    (
+        ("state", "reasons"),
+        (None, 7, {"condition": -1}, {"because": 1}, {"condition": 1 << 53}, [["fail", "condition"]]),
+    ),
+    (("state", "reasons"), ([["fail", "because", 1]], [["great", "condition", 1]], [["fail", "condition", -1]])),
     (("state", "last", "outcome"), ("great", None)),
     (("state", "last", "elapsed"), (-1.0, "1", None)),
     (("state", "last", "when"), ("now", None, [])),
@@ -226,7 +242,9 @@ def nonsense(view: dict[str, Any]) -> list[str]:
             numbers = [each[key] for key in ("n", "p50", "p90", "p95", "p99", "max") if each.get(key) is not None]
             if numbers and (min(numbers) < 0 or numbers[1:] != sorted(numbers[1:])):
                 found.append(f"latency of {name}: {each}")
-    numbers = [view["mttr_s"], view["mtbf_s"], view["streak"]["n"], *view["counts"].values(), *view["reasons"].values()]
+    numbers = [view["mttr_s"], view["mtbf_s"], view["streak"]["n"], *view["counts"].values()]
+    numbers += [n for reasons in view["reasons"].values() for n in reasons.values()] + view["histogram"]["counts"]
+    numbers.append(view["histogram"]["sum_s"])
     return found + [f"{number} is negative" for number in numbers if number is not None and number < 0]
 
 

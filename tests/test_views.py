@@ -13,6 +13,7 @@ import pytest
 from test_history import INF, NOON, OUTCOMES, REASONS, Kept
 
 from minimon import Check
+from minimon.latency import LE
 from minimon.model import Result, stamp
 from minimon.registry import BATCH, Registry
 from minimon.testing import FakeClock
@@ -74,6 +75,7 @@ def test_a_check_that_was_never_run_claims_nothing() -> None:
         "mttr_s": None,
         "mtbf_s": None,
         "latency": {"1h": latency, "24h": latency},
+        "histogram": {"sum_s": 0.0, "counts": [0] * (len(LE) + 1)},
     } == view
 
 
@@ -90,7 +92,7 @@ def test_a_view_tells_what_was_seen() -> None:
         "explanation": "refused (2 of 3 failures)",
         "streak": {"outcome": "fail", "n": 2},
         "counts": {"pass": 1, "warn": 1, "fail": 2, "unknown": 1},
-        "reasons": {"condition": 1, "timeout": 1, "connect": 2},
+        "reasons": {"warn": {"condition": 1}, "unknown": {"timeout": 1}, "fail": {"connect": 2}},
         "last": {**last, "elapsed_s": 1.5, "status_code": None},
     }.items() <= view.items()
     assert [(0.25, 200), (0.25, 200), (1.5, None), (1.5, None), (1.5, None)] == [
@@ -192,6 +194,30 @@ def test_failures_that_were_pushed_out_of_the_rings_are_counted() -> None:
     kept.run("f" * 10 + "u" * 40, elapsed=2.0)
     seen = kept.view()["latency"]["1h"]
     assert (0, None, 10, "buckets") == (seen["n"], seen["p50"], seen["failures"]["n"], seen["failures"]["method"])
+
+
+# The histogram
+
+
+def test_the_histogram_has_passes_warnings_and_failures() -> None:
+    """How many took at most as long as each bound; of unknown ones it has nothing."""
+    kept = Kept()
+    for letter, took in (("p", 0.02), ("w", 0.1), ("f", 5.5), ("u", 7.0)):
+        kept.run(letter, elapsed=took)
+    counts = [sum(took <= bound for took in (0.02, 0.1, 5.5)) for bound in (*LE, INF)]
+    assert {"sum_s": 5.62, "counts": counts} == kept.view()["histogram"]
+
+
+def test_the_histogram_never_falls() -> None:
+    """Over a year in which runs leave every window, and days without a failure; it has as many runs as are counted."""
+    chance, kept, seen = random.Random(9), Kept(), [[0.0] * (len(LE) + 2)]
+    for _ in range(400):
+        letter, gap = chance.choice("ppppwfu"), chance.choice((10.0, 600.0, 40_000.0, 3 * 86_400.0))
+        kept.run(letter, gap, elapsed=chance.lognormvariate(-1.0, 2.0))
+        view = kept.view()
+        seen.append([view["histogram"]["sum_s"], *view["histogram"]["counts"]])
+        assert sum(view["counts"].values()) - view["counts"]["unknown"] == seen[-1][-1]
+    assert [] == [after for before, after in zip(seen, seen[1:]) if any(a > b for a, b in zip(before, after))]
 
 
 # Plain data of one instant
