@@ -27,6 +27,7 @@ DOCUMENT = {
     "service.pid": "the process that polls",
     "service.uptime_s": "since start()",
     "service.started_at": "when start() was called, null while stopped",
+    "service.draining": "whether no more requests are wanted",
     "overall": "healthy, degraded, unhealthy or unknown: the word of /health",
     "counts": "how many checks there are of each status, without those paused, and how many are; `minimon` is one",
     "groups": "the word for each group that has a name, as `overall` is for all",
@@ -40,13 +41,16 @@ DOCUMENT = {
     "checks.NAME.flapping": "whether it changed 4 times in 10 minutes, and is silent until it did not for 10 minutes",
     "checks.NAME.streak": "the latest outcome, and how many times in a row it was seen",
     "checks.NAME.counts": "runs by outcome: pass, warn, fail, unknown",
-    "checks.NAME.reasons": "runs that did not pass, by reason: see `help errors`",
+    "checks.NAME.reasons": "runs that did not pass, by outcome and then by reason: see `help errors`",
     "checks.NAME.last": "the latest run: outcome, reason, detail, at, elapsed_s, status_code, phases, transport",
     "checks.NAME.recent": "the latest runs, oldest first; failures are kept longer than passes",
     "checks.NAME.uptime": "by window (1h, 24h, 7d, 30d, 90d): see below",
     "checks.NAME.mttr_s": "mean time to recovery: down_s of 90 days by incidents, one under way too; null without any",
     "checks.NAME.mtbf_s": "mean time between failures: seconds up in 90 days by incidents; null without any",
     "checks.NAME.latency": "by window (1h of 12 slots of 5 minutes, 24h of 24 hours): see below",
+    "checks.NAME.histogram": "of all runs that passed, warned or failed: sum_s, their time together; counts, how many"
+    " took at most each of 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 s, exactly, and at last all. They only"
+    " grow",
     "events": "the latest, in the order they were told: at, check, kind, before, after, detail; the kinds are below",
 }
 """What `/status` and `snapshot()` say, key by key; those of `self` are in `monitor.FIGURES`."""
@@ -138,6 +142,62 @@ probe = ScriptedProbe([Response(200), Response(error=Fault("connect", "refused")
 with Monitor([Check("db", probe, every=10, initial_delay=0, fall=1)], clock=clock) as monitor:
     assert clock.waiting()          # the first run is over, the scheduler sleeps
     clock.advance(10)
+"""
+
+SCRAPE = """\
+# prometheus.yml
+rule_files: [minimon.rules.yml]
+scrape_configs:
+  - job_name: minimon
+    scrape_interval: 15s
+    static_configs:
+      - targets: ["localhost:8081"]  # the HealthCheckServer
+"""
+
+ALERTS = """\
+# minimon.rules.yml
+groups:
+  - name: minimon
+    rules:
+      - alert: CheckDown  # after `fall` failures; nobody hears of one that is paused or unknown
+        expr: minimon_check_up == 0
+        labels: {severity: page}
+        annotations: {summary: "{{ $labels.check }} is down"}
+      - alert: CheckDegraded
+        expr: minimon_check_state{state="degraded"} == 1
+        for: 30m
+        annotations: {summary: "{{ $labels.check }} has been degraded for long"}
+      - alert: CheckFlapping
+        expr: minimon_check_flapping == 1
+        annotations: {summary: "{{ $labels.check }} changes again and again"}
+      - alert: CheckUnknown
+        expr: minimon_check_state{state="unknown",check!="minimon"} == 1
+        for: 10m
+        annotations: {summary: "nothing is known of {{ $labels.check }}"}
+      - alert: CertificateExpires  # also while the latest run saw none
+        expr: |
+          last_over_time(minimon_check_certificate_expiry_timestamp_seconds[1d])
+            - time() < 14 * 86400
+        labels: {severity: ticket}
+        annotations:
+          summary: "{{ $labels.check }}: {{ $value | humanizeDuration }} left"
+      - alert: CheckSlow
+        expr: |
+          histogram_quantile(0.95,
+            rate(minimon_check_duration_seconds_bucket[15m])) > 1
+        for: 15m
+        annotations: {summary: "{{ $labels.check }}: 5% of the runs take longer than 1 s"}
+      - alert: MinimonTroubled  # late, stuck, cut off, or its own check says what it is
+        expr: |
+          minimon_self_lag_seconds > 2 or minimon_self_stuck > 0 or minimon_self_lost == 1
+            or minimon_check_state{check="minimon",state!="up"} == 1
+        for: 5m
+        annotations: {summary: "minimon at {{ $labels.instance }} cannot watch as it should"}
+      - alert: MinimonAbsent
+        expr: up{job="minimon"} == 0 or absent(up{job="minimon"})
+        for: 1m
+        labels: {severity: page}
+        annotations: {summary: "nobody watches: minimon does not answer"}
 """
 
 GIVEN = ("Change", "CheckState", "Result", "Response", "Fault")
@@ -427,6 +487,30 @@ def _metrics(page: Page) -> None:
         page.title(title)
         page.rows(table.items())
     page.prose("Instants are ISO 8601 in UTC with Z, spans are in seconds.")
+    _prometheus(page)
+
+
+def _prometheus(page: Page) -> None:
+    from .serve.metrics import BUILD, OF_CHECKS, OF_MONITORS, Family
+
+    def rows(families: Iterable[Family]) -> Iterable[tuple[str, str]]:
+        return ((each.title, f"{each.kind}: {each.meaning}") for each in families)
+
+    page.title("/metrics: what Prometheus is told")
+    page.prose(page.texts.of("serve.metrics"), "  ")
+    page.rows(rows((BUILD, *OF_MONITORS)))
+    page.title("Of each check, with the labels check, group, and tag_NAME for each tag:")
+    page.rows(rows(OF_CHECKS))
+    page.prose(page.texts.of("serve.metrics", "tag_labels"), "  ")
+    page.prose(
+        "A server of several subjects gives each the label `subject`. What is unknown or paused is neither up nor down,"
+        " so minimon_check_up == 0 is heard for what is down, and for nothing else. Bounds of the histogram are exact.",
+        "  ",
+    )
+    page.title("To be scraped:")
+    page.code(SCRAPE)
+    page.title("To be told:")
+    page.code(ALERTS)
 
 
 def _config(page: Page) -> None:
@@ -504,7 +588,7 @@ TOPICS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "conditions": ("what must hold of an answer", _conditions),
     "waiting": ("waiting until a target is as it should be", _waiting),
     "http": ("how an HTTP target is asked, and how /health and /status answer", _http),
-    "metrics": ("what /status says, key by key", _metrics),
+    "metrics": ("what /status and /metrics say, key by key; rules for Prometheus", _metrics),
     "config": ("configuration files", _config),
     "cli": ("the commands and their options", _cli),
     "hosts": ("how a program embeds a monitor", _hosts),

@@ -37,12 +37,13 @@ ROWS = {
     "import": "imports",
     "exit": "exits",
     "snapshot": "snapshot",
+    "metrics": "metrics",
     "jsonpath": "queries",
     "day": "day",
     "blackhole": "blackhole",
 }
 """Each row's name, and its file. The longest is the last."""
-WITH_PEERS = ("fetch", "polling", "hostile", "host", "record", "import", "jsonpath")
+WITH_PEERS = ("fetch", "polling", "hostile", "host", "record", "import", "metrics", "jsonpath")
 LONGEST = 900.0
 """Seconds for a row; the longest one needs 600."""
 
