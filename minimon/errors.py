@@ -7,6 +7,7 @@
     ├── Alarm (MinimonError)              what must not happen has happened, while waiting
     ├── WaitTimeout (TimeoutError)        it was not met in time; has `attempts`, `elapsed`, `response`, `why`
     ├── WaitCancelled (MinimonError)      somebody has ended the wait
+    ├── BusyError (RuntimeError)          too much is to be done already; to be tried again later
     ├── LifecycleError (RuntimeError)     a second start
     └── PortError (OSError)               an address that cannot be bound; keeps the original errno
 
@@ -74,6 +75,10 @@ class WaitTimeout(MinimonError, TimeoutError):
 
 class WaitCancelled(MinimonError):
     """The Event that was given as `stop` is set, or what was waited for has ended."""
+
+
+class BusyError(MinimonError, RuntimeError):
+    """Too many tasks wait already. Try again later."""
 
 
 class PortError(MinimonError, OSError):
