@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -84,6 +85,50 @@ class _Life(NamedTuple):
         ended = [part.stop(deadline) for part in (self.store, self.scheduler, self.notifier) if part is not None]
         return all(ended)
 
+    # --- within a web application
+
+    def wrap_wsgi(
+        self,
+        application: Any,
+        *,
+        prefix: str = "/-/",
+        details: str = "never",
+        token: str | None = None,
+        auth: Any = None,
+    ) -> Any:
+        """The WSGI application with `/health /livez /readyz /startupz /metrics` before it, and `/status` and the page
+        below `prefix`, for those who may see `details`: see HealthCheckServer. The monitor has to be started by you.
+        """
+        from .serve.mount import Mount
+
+        return partial(Mount(self, prefix, details, token, auth).wsgi, application)
+
+    def wrap_asgi(
+        self,
+        application: Any,
+        *,
+        prefix: str = "/-/",
+        details: str = "never",
+        token: str | None = None,
+        auth: Any = None,
+    ) -> Any:
+        """The same for ASGI."""
+        from .serve.mount import Mount
+
+        return _asgi(Mount(self, prefix, details, token, auth), application)
+
+    def wsgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
+        """A WSGI application of its own with all routes, to be mounted where you like."""
+        from .serve.mount import WHOLE, Mount
+
+        return partial(Mount(self, WHOLE, details, token, auth).wsgi, None)
+
+    def asgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
+        """The same for ASGI."""
+        from .serve.mount import WHOLE, Mount
+
+        return _asgi(Mount(self, WHOLE, details, token, auth), None)
+
     def after_fork(self) -> None:
         """In the child: no threads."""
         for part in (self.scheduler, self.notifier, self.poller.watch):
@@ -134,6 +179,7 @@ class Monitor:
         if not isinstance(strict, bool):
             raise ConfigError(f"monitor {name!r}: strict must be True or False, got {strict!r:.60}")
         self.name, self._strict = name, strict
+        self.draining = False
         self._bounds = _bounds(min_workers, max_workers)
         self._defaults = _defaults(defaults) if defaults else {}
         self._clock: Clock = clock or SystemClock()
@@ -296,7 +342,8 @@ class Monitor:
     def _mind_green(self, check: Check, prepared: Prepared) -> None:
         """No green from a server that is broken: warn of it, or refuse it where the host is strict."""
         expect = prepared.expect
-        if expect is not None and scheme_of(check.target) in ("http", "https") and expect.holds_of_failure:
+        web = scheme_of(check.target) in ("http", "https") or type(prepared.probe).__name__ == "HttpProbe"
+        if expect is not None and web and expect.holds_of_failure:
             if self._strict:
                 raise ConfigError(GREEN % check.name)
             _log.warning(GREEN, check.name)
@@ -388,6 +435,24 @@ class Monitor:
         self._notice()
         return self._registry.overall()
 
+    def readiness(self) -> dict[str, Any]:
+        """Whether requests may come: `{"ready": bool, "status": word, "blockers": {name: status}}`.
+
+        ready, or starting before every check was looked at once; not ready while a critical check is not up, the
+        blockers, or the monitor does not run; draining after `drain()`.
+        """
+        life = self._notice()
+        looked, blockers = self._registry.readiness()
+        word = "not ready" if blockers or life is None else "ready"
+        word = "draining" if self.draining else "starting" if life is not None and not looked else word
+        return {"ready": word == "ready", "status": word, "blockers": blockers}
+
+    def drain(self, on: bool = True) -> None:
+        """Want no more requests: `/readyz` and `/health` are 503 from now on, `/livez` stays 200. Polling goes on."""
+        if self.draining is not on:
+            self.draining = on
+            self._registry.tell("", "drain" if on else "undrain")
+
     def state(self, name: str) -> CheckState:
         """The state of one check, as of its last record. Raises UnknownCheckError."""
         self._notice()
@@ -452,6 +517,7 @@ class Monitor:
             "pid": os.getpid(),
             "uptime_s": round(self._clock.monotonic() - life.started, 3) if life else 0.0,
             "started_at": stamp(life.started_at) if life else None,
+            "draining": self.draining,
         }
 
     def _figures(self) -> View:
@@ -476,6 +542,50 @@ class Monitor:
         return self.snapshot()
 
     # --- fork
+
+    # --- within a web application
+
+    def wrap_wsgi(
+        self,
+        application: Any,
+        *,
+        prefix: str = "/-/",
+        details: str = "never",
+        token: str | None = None,
+        auth: Any = None,
+    ) -> Any:
+        """The WSGI application with `/health /livez /readyz /startupz /metrics` before it, and `/status` and the page
+        below `prefix`, for those who may see `details`: see HealthCheckServer. The monitor has to be started by you.
+        """
+        from .serve.mount import Mount
+
+        return partial(Mount(self, prefix, details, token, auth).wsgi, application)
+
+    def wrap_asgi(
+        self,
+        application: Any,
+        *,
+        prefix: str = "/-/",
+        details: str = "never",
+        token: str | None = None,
+        auth: Any = None,
+    ) -> Any:
+        """The same for ASGI."""
+        from .serve.mount import Mount
+
+        return _asgi(Mount(self, prefix, details, token, auth), application)
+
+    def wsgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
+        """A WSGI application of its own with all routes, to be mounted where you like."""
+        from .serve.mount import WHOLE, Mount
+
+        return partial(Mount(self, WHOLE, details, token, auth).wsgi, None)
+
+    def asgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
+        """The same for ASGI."""
+        from .serve.mount import WHOLE, Mount
+
+        return _asgi(Mount(self, WHOLE, details, token, auth), None)
 
     def after_fork(self) -> None:
         """In the child: not running, fresh locks; what was seen stays and goes stale. May be started there."""
@@ -510,6 +620,15 @@ def _start_threads(*parts: Scheduler | Notifier | Store | None) -> list[str]:
         except RuntimeError as error:
             problems.append(f"no thread for its {type(part).__name__.lower()}: {error}")
     return problems
+
+
+def _asgi(mount: Any, application: Any) -> Any:
+    """A coroutine function: some servers tell ASGI 3 by that."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await mount.asgi(application, scope, receive, send)
+
+    return app
 
 
 def _refuse_own(name: str, verb: str) -> None:

@@ -55,6 +55,8 @@ EVENT_KINDS = {
     "clock": "somebody has set the wall clock",
     "lost": "the monitor itself has no network, as the canaries say: what fails is unknown",
     "found": "it has a network again",
+    "drain": "no more requests are wanted: somebody has asked to drain",
+    "undrain": "they are wanted again",
     "restored": "what was known before the process ended was read from the state file",
 }
 """The kinds of events, each with its meaning."""
@@ -254,6 +256,16 @@ class Registry:
         with self._lock:
             standings = self._standings(self._clock.monotonic() - self._slept)
         return aggregate(set(standings))
+
+    def readiness(self) -> tuple[bool, dict[str, str]]:
+        """Whether the first round is over, and the critical checks that are not up, with their status: as of now."""
+        with self._lock:
+            standings = self._standings(self._clock.monotonic() - self._slept)
+            names = list(self._histories)
+        named = [(name, each) for name, each in zip(names, standings) if not (each.own or each.paused)]
+        unfit = (Status.DOWN, Status.UNKNOWN)
+        blockers = {name: each.status._value_ for name, each in named if each.critical and each.status in unfit}
+        return not any(each.awaited for _, each in named), blockers
 
     def _standings(self, now: float) -> list[Standing]:
         return [each.standing if now <= each.expires else _expired(each) for each in self._histories.values()]

@@ -18,7 +18,17 @@ import pytest
 from support import descriptors, our_threads, python, wait_until
 from test_scheduler import SteppedClock, let_pass
 
-from minimon import Change, Check, ConfigError, LifecycleError, Monitor, Response, UnknownCheckError, __version__
+from minimon import (
+    Change,
+    Check,
+    ConfigError,
+    HttpProbe,
+    LifecycleError,
+    Monitor,
+    Response,
+    UnknownCheckError,
+    __version__,
+)
 from minimon.books import GRACE
 from minimon.notify import MOST_WAITING
 from minimon.testing import ScriptedProbe
@@ -811,7 +821,10 @@ def test_bad_defaults_are_refused(make: MakeMonitor, defaults: dict[str, Any], m
         make(defaults=defaults)
 
 
-GREEN = [{"latency": 1}, {"text": ""}, [{"status_code": 200}, {"contains": ""}], {"body_size": 10}]
+GREEN = [
+    *({"latency": 1}, {"text": ""}, [{"status_code": 200}, {"contains": ""}], {"body_size": 10}),
+    {"certificate_days": 14},
+]
 
 
 @pytest.mark.parametrize("expect", GREEN, ids=str)
@@ -823,6 +836,12 @@ def test_a_condition_that_a_broken_server_meets_is_told(
         make([Check("search", "http://localhost:9/", expect=expect)])
     said = "check 'search': expect would hold of an empty 500 too: name the status_code, or what the body has to be"
     assert [said] == [record.getMessage() for record in caplog.records]
+
+
+def test_it_is_told_of_a_probe_of_the_web_too(make: MakeMonitor) -> None:
+    """It asks the same as the address does."""
+    with pytest.raises(ConfigError, match="expect would hold of an empty 500 too"):
+        make([Check("search", HttpProbe("http://localhost:9/"), expect={"text": ""})], strict=True)
 
 
 def test_strict_is_true_or_false(make: MakeMonitor) -> None:
@@ -1015,7 +1034,7 @@ def test_the_callback_may_change_the_list(make: MakeMonitor, target: Target) -> 
 
 ITEM_5 = {
     "": ["schema", "service", "overall", "counts", "checks", "events", "self"],
-    "service": ["name", "version", "pid", "uptime_s", "started_at"],
+    "service": ["name", "version", "pid", "uptime_s", "started_at", "draining"],
     "counts": ["unknown", "up", "degraded", "down", "paused"],
     "self": ["workers", "busy", "stuck", "queue", "lag_s", "missed", "dropped"],
     "check": [
@@ -1028,7 +1047,7 @@ ITEM_5 = {
 BEYOND = {
     "": {"groups"},
     "self": {"callback_errors", "suspended_s", "late", "clock_jumps", "lost", "state_file"},
-    "check": {"explanation", "flapping", "uptime", "latency", "mttr_s", "mtbf_s"},
+    "check": {"explanation", "flapping", "uptime", "latency", "mttr_s", "mtbf_s", "histogram"},
 }
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
 
@@ -1065,7 +1084,7 @@ def test_the_document_has_the_keys_of_item_5(document: dict[str, Any]) -> None:
 def test_the_documents_head(document: dict[str, Any]) -> None:
     """Schema, service and the sum."""
     service = {"name": "shop", "version": __version__, "pid": os.getpid(), "uptime_s": 1.5}
-    assert (1, {**service, "started_at": "2023-11-14T22:13:20.000Z"}, "degraded") == (
+    assert (1, {**service, "started_at": "2023-11-14T22:13:20.000Z", "draining": False}, "degraded") == (
         document["schema"],
         document["service"],
         document["overall"],
@@ -1103,7 +1122,11 @@ def test_a_check_before_its_first_run(document: dict[str, Any]) -> None:
 def test_an_answer_in_the_document(document: dict[str, Any]) -> None:
     """The status code, and why it is not the expected one."""
     last = document["checks"]["web"]["last"]
-    assert (503, "status", {"status": 1}) == (last["status_code"], last["reason"], document["checks"]["web"]["reasons"])
+    assert (503, "status", {"fail": {"status": 1}}) == (
+        last["status_code"],
+        last["reason"],
+        document["checks"]["web"]["reasons"],
+    )
     assert "503 Busy" in last["detail"]
 
 

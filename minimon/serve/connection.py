@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from ..log import logger
-from .framing import MAX_HEAD, end_of_head, fault
-from .handler import refusal_bytes
+from .framing import MAX_HEAD, Head, Request, early_fault, end_of_head
+
+REQUESTS = 100
+"""Requests on one connection, at most."""
+STEP = 1 << 16
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Times(NamedTuple):
     """Seconds that a client has."""
 
     head: float = 10.0
-    """For a whole head, from its first byte."""
+    """For a whole request, from its first byte."""
     idle: float = 5.0
     """Of silence between requests."""
     send: float = 5.0
@@ -26,50 +28,75 @@ class Times(NamedTuple):
     """To read the last answer: until then it is read on, lest a reset overtakes that answer (RFC 9112, 9.6)."""
 
 
-_log = logger("connection")
+class Asked(NamedTuple):
+    """A whole request."""
 
-REQUESTS = 100
-"""Requests on one connection, at most."""
-STEP = 1 << 16
+    request: Request
+    head: bytes
+    body: bytes
 
 
 class Answer(NamedTuple):
-    """What a handler made of a head."""
+    """What came of it."""
 
     sent: bytes
     close: bool
 
 
+class Server(Protocol):
+    """What a connection needs of its server."""
+
+    times: Times
+
+    def read(self, head: bytes) -> Head:
+        """A Request, or the code that refuses it."""
+
+    def quick(self, head: bytes) -> bytes | None:
+        """The answer to a head that came before, if that is all there is to it."""
+
+    def respond(self, connection: Connection, asked: Asked) -> Answer | None:
+        """The Answer, or None for one that comes later: then `resume()` asks again."""
+
+    def wants_body(self, request: Request) -> bool:
+        """Whether anybody will look at the body."""
+
+    def refusal(self, code: int) -> bytes:
+        """The answer to what is no request."""
+
+
 class Connection:
-    """A client's socket, what came of it, and what has to go to it.
+    """A client's socket, what came of it, and what has to go to it."""
 
-    `respond(head)` gives an Answer, or None for one that comes later: then `resume()` asks again.
-    """
+    __slots__ = (
+        *("asked", "awaited", "closed", "deadline", "more", "peer", "sock", "_began", "_deaf", "_ends", "_head"),
+        *("_last", "_lingers", "_looked", "_received", "_request", "_requests", "_server", "_skipped", "_unsent"),
+    )
 
-    def __init__(
-        self, sock: socket.socket, respond: Callable[[Connection, bytes], Answer | None], times: Times
-    ) -> None:
-        self.sock = sock
-        self.deadline = time.monotonic() + times.head
+    def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
+        self.sock, self.peer = sock, peer
+        self.deadline = time.monotonic() + server.times.head
         self.closed = False
         self.more = False  # whether another request may be there already
-        self._respond = respond
-        self._times = times
+        self.awaited = 0  # the events that the selector waits for
+        self.asked: Asked | None = None  # the request that waits for its answer
+        self._server = server
         self._received = bytearray()
+        self._looked = 0  # bytes of it in which there is no end of a head
         self._unsent = memoryview(b"")
-        self._head = b""  # of the request that waits for its answer
+        self._head = b""  # of the request of which the body is coming in, and
+        self._request: Request | None = None
         self._last = False  # closed once all is sent
         self._ends = False  # at once, for the server stops
         self._lingers = False
         self._skipped = False
-        self._began = False  # the head that is coming in, with its deadline
+        self._began = False  # the request that is coming in, with its deadline
         self._deaf = False  # the client says no more
         self._requests = 0
 
     @property
     def waits(self) -> bool:
         """True while no whole request is there."""
-        return not (self._head or self._unsent)
+        return self.asked is None and not self._unsent
 
     @property
     def reads(self) -> bool:
@@ -86,14 +113,18 @@ class Connection:
         """True while something is left to send."""
         return bool(self._unsent)
 
-    def readable(self) -> None:
-        """Take what has come, and answer what is whole."""
+    def readable(self) -> bool:
+        """Take what has come, and answer what is whole. False when nothing has changed of what is waited for."""
         try:
             data = self.sock.recv(STEP)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError:
             data = b""
+        if data and not (self._received or self._unsent or self._last or self._ends or self.asked or self._request):
+            answer = self._server.quick(data)
+            if answer is not None and self._requests < REQUESTS - 1:
+                return self._send_quickly(answer)
         if not data:
             self._deaf = True
             if self.waits or self._lingers:
@@ -101,11 +132,25 @@ class Connection:
         elif not (self._last or self._lingers):
             self._received += data
             self.go_on()
+        return True
+
+    def _send_quickly(self, answer: bytes) -> bool:
+        """Send the answer to a request that came whole, and alone; True when some of it is left."""
+        self._requests += 1
+        try:
+            sent = self.sock.send(answer)
+        except OSError:  # it is tried again below, and seen there
+            sent = 0
+        if sent == len(answer):
+            self.deadline = time.monotonic() + self._server.times.idle
+            return False
+        self._send(answer[sent:], False)
+        return True
 
     def resume(self) -> None:
         """Ask again for the answer that was to come later."""
-        if self._head and not self._unsent:
-            self._answer(self._head)
+        if self.asked is not None and not self._unsent:
+            self._answer(self.asked)
             self.go_on()
 
     def go_on(self) -> None:
@@ -114,42 +159,71 @@ class Connection:
         if not self.waits or self._last or self._lingers or self.closed:
             return
         if self._received and not self._began:
-            self._began, self.deadline = True, time.monotonic() + self._times.head
-        if self._received.startswith(b"\r\n") and not self._skipped:
-            self._skipped = True  # one empty line before a request is tolerated (RFC 9112, 2.2)
-            del self._received[:2]
-        end = end_of_head(self._received)
-        if end > MAX_HEAD or (not end and len(self._received) > MAX_HEAD):
-            self.refuse(431)
-        elif end:
-            head = bytes(self._received[:end])
-            del self._received[:end]
-            self._request(head)
+            self._began, self.deadline = True, time.monotonic() + self._server.times.head
+        if self._request is None:
+            self._take_head()
+        request = self._request
+        if request is not None and len(self._received) >= request.length:
+            self._take_body(request)
             self.more = bool(self._received) and self.waits
 
-    def _request(self, head: bytes) -> None:
-        self._requests += 1
-        self._began = self._skipped = False
-        code = fault(head)
-        if code:
-            _log.debug("refused a head of %d bytes with %d", len(head), code)
-            self.refuse(code)
-        else:
-            self._answer(head)
+    def _take_head(self) -> None:
+        received = self._received
+        if not self._skipped and received.startswith(b"\r\n"):
+            self._skipped = True  # one empty line before a request is tolerated (RFC 9112, 2.2)
+            del received[:2]
+        end = end_of_head(received, self._looked)
+        if end > MAX_HEAD or (not end and len(received) > MAX_HEAD):
+            return self.refuse(early_fault(received) or 431)
+        if not end:
+            self._looked = len(received)
+            fault = early_fault(received)
+            return self.refuse(fault) if fault else None
+        self._head = bytes(received[:end])
+        del received[:end]
+        self._looked = 0
+        request = self._server.read(self._head)
+        if isinstance(request, int):
+            return self.refuse(request)
+        self._request = request
+        if not request.expects or len(received) >= request.length:
+            return None
+        if self._server.wants_body(request):
+            return self._say(CONTINUE)
+        self._request = request._replace(
+            length=0, keeps=False
+        )  # answered at once, in place of a 100 (RFC 9110, 10.1.1)
+        return None
 
-    def _answer(self, head: bytes) -> None:
-        answer = self._respond(self, head)
-        self._head = head if answer is None else b""
+    def _say(self, line: bytes) -> None:
+        """Send a few bytes between answers: there is room for them, or nobody reads."""
+        try:
+            sent = self.sock.send(line)
+        except OSError:
+            sent = 0
+        if sent != len(line):
+            self.close()
+
+    def _take_body(self, request: Request) -> None:
+        body = bytes(self._received[: request.length])
+        del self._received[: request.length]
+        self._requests += 1
+        self._request, self._began, self._skipped = None, False, False
+        self._answer(Asked(request, self._head, body))
+
+    def _answer(self, asked: Asked) -> None:
+        answer = self._server.respond(self, asked)
+        self.asked = asked if answer is None else None
         if answer is not None:
             self._send(answer.sent, answer.close or self.is_last)
 
     def refuse(self, code: int) -> None:
         """Answer with an error, and close."""
-        self._send(refusal_bytes(code), True)
+        self._send(self._server.refusal(code), True)
 
     def _send(self, data: bytes, last: bool) -> None:
         self._unsent, self._last = memoryview(data), last
-        self.deadline = time.monotonic() + self._times.send
+        self.deadline = time.monotonic() + self._server.times.send
         self.writable()
 
     def writable(self) -> None:
@@ -166,7 +240,8 @@ class Connection:
             self._sent()
 
     def _sent(self) -> None:
-        self.deadline = time.monotonic() + (self._times.linger if self._last else self._times.idle)
+        times = self._server.times
+        self.deadline = time.monotonic() + (times.linger if self._last else times.idle)
         if self._ends or self._deaf:
             self.close()
         elif self._last:
@@ -176,7 +251,7 @@ class Connection:
 
     def expire(self) -> None:
         """Its time is over."""
-        if self._received and self.waits and not self._lingers:
+        if self._began and self.waits and not self._lingers:
             self.refuse(408)
         else:
             self.close()

@@ -1,27 +1,41 @@
-"""HealthCheckHandler: http.server's handler API on buffers: a whole head comes in, a whole answer goes out."""
+"""HealthCheckHandler, http.server's handler API on buffers, and how a Reply becomes bytes."""
 
 from __future__ import annotations
 
+import email.utils
 import http.server
 import io
 import logging
 import re
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ..log import logger
 from .exposition import to_json
-from .framing import has_body
-from .routing import Reply, checks_named, health, one, problem, refusal, route, status
+from .framing import Request
+from .routing import Reply, problem, refusal
 
 if TYPE_CHECKING:
     from .httpd import Httpd
 
 _log = logger("handler")
 
+SMALL = 4096
+"""Bytes of a body up to which an answer is remembered for the second in which its Date holds."""
+ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+"""Headers of every answer."""
+_SPLIT = re.compile("[\r\n\0]")
+
 
 class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
-    """Answers one request. All state is on `self.server`, none on the class, and there is no socket here."""
+    """Answers one request; for routes of the host's own, in a subclass with `do_GET` and the like.
+
+    `HealthCheckServer(handler=Subclass)` calls it on a thread of the task pool, with a whole request in `self.rfile`,
+    for paths that are none of the server's; what is written into `self.wfile` is sent when it returns.
+    `super().do_GET()` is 404. It raises for headers with line breaks. All state is on `self.server`; there is no
+    socket here.
+    """
 
     protocol_version = "HTTP/1.1"
     server_version = "minimon"
@@ -29,7 +43,7 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
     server: Httpd
 
     def setup(self) -> None:
-        """`self.request` is the head; what is written is collected, for the server to send at once."""
+        """`self.request` is the head and the body; what is written is collected, for the server to send."""
         self.rfile = io.BytesIO(self.request)
         self.wfile: Any = io.BytesIO()
 
@@ -41,51 +55,35 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
         self.handle_one_request()
 
     def handle_one_request(self) -> None:
-        """Parse the head and answer it."""
+        """Parse the head, and call the method for it."""
         self.close_connection = True
         self.raw_requestline = self.rfile.readline()
         if self.parse_request():
-            if self.server.is_last or has_body(
-                self.headers.get("content-length"), self.headers.get("transfer-encoding")
-            ):
-                self.close_connection = True
             getattr(self, f"do_{self.command}", self.answer)()
 
     def answer(self) -> None:
-        """Any method: route, ask, reply. Raises Pending while a plain subject has not answered yet."""
-        reply = refusal(self.command, self.path)
-        if reply is None:
-            question = self.server.question
-            names = checks_named(self.path) if question.explains else []
-            if route(self.path) == "/health":
-                reply = health(question.words())
-            elif len(names) > 1:
-                reply = problem(400, "check is given more than once; ask for one at a time")
-            elif names:
-                reply = one(question.explanation(names[0]))
-            else:
-                reply = status(question.documents(), question.words() if question.several else [])
-        self.reply(reply)
+        """Any method on a path that nobody knows."""
+        self.reply(refusal_of(self.command))
 
     do_GET = do_HEAD = answer
 
     def reply(self, reply: Reply) -> None:
-        """Write the head, and the body unless it is HEAD that asks."""
+        """Write an answer of the server's kind, with a body unless it is HEAD that asks."""
         self.send_response(reply.status)
-        for name, value in reply.headers:
+        for name, value in (*reply.headers, *ALWAYS):
             self.send_header(name, value)
-        if reply.status != HTTPStatus.NO_CONTENT:
-            self.send_header("Content-Type", "application/json")
+        if reply.status not in BODILESS:
+            self.send_header("Content-Type", reply.kind)
             self.send_header("Content-Length", str(len(reply.body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        elif self.request_version == "HTTP/1.0":
-            self.send_header("Connection", "keep-alive")
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command != "HEAD" and reply.status not in BODILESS:
             self.wfile.write(reply.body)
+
+    def send_header(self, keyword: str, value: str) -> None:
+        """As the base class; raises ValueError for a line break, by which data could add headers of its own."""
+        if _SPLIT.search(f"{keyword}{value}"):
+            raise ValueError(f"a line break in the header {keyword[:60]!r}")
+        super().send_header(keyword, value)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """The base class's refusals, as JSON; the connection is closed after them."""
@@ -104,19 +102,60 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
             _log.debug("%s %.512s", self.client_address[0] if self.client_address else "-", text)
 
 
+BODILESS = (204, 304)
+"""Codes whose answers have no body, and do not tell of one (RFC 9110, 6.4.1)."""
+
+
+def refusal_of(method: str) -> Reply:
+    """The answer to a request for a path that nobody knows."""
+    refused = refusal(method)
+    return refused if refused is not None and refused.status == 501 else problem(404, "not found")
+
+
 def refused(code: int) -> Reply:
     """The answer to a request that cannot be served."""
     return Reply(code, to_json({"error": HTTPStatus(code).phrase.lower()}))
 
 
-def refusal_bytes(code: int) -> bytes:
-    """The whole answer to what is not even a request."""
-    reply = refused(code)
-    lines = (
-        f"HTTP/1.1 {code} {HTTPStatus(code).phrase}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(reply.body)}",
-        "Cache-Control: no-store",
-        "Connection: close",
-    )
-    return "\r\n".join((*lines, "", "")).encode("ascii") + reply.body
+class Writer:
+    """Makes answers into bytes. One owner: the server's thread. Small ones are remembered for a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._date = ""
+        self._made: dict[tuple[Reply, bool, bool, bool], bytes] = {}
+
+    def answer(self, reply: Reply, request: Request, closes: bool) -> bytes:
+        """The answer to this request; `closes` says that the connection ends with it."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date = second, email.utils.formatdate(second, usegmt=True)
+            self._made.clear()
+        if len(reply.body) > SMALL:
+            return self._make(reply, request.method == "HEAD", request.old, closes)
+        key = reply, request.method == "HEAD", request.old, closes
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._make(*key)
+        return made
+
+    def _make(self, reply: Reply, is_head: bool, old: bool, closes: bool) -> bytes:
+        lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}", "Server: minimon", f"Date: {self._date}"]
+        if reply.status not in BODILESS:
+            lines += [f"Content-Type: {reply.kind}", f"Content-Length: {len(reply.body)}"]
+        for name, value in (*reply.headers, *ALWAYS):
+            lines.append(f"{name}: {_SPLIT.sub(' ', value)}")
+        if closes:
+            lines.append("Connection: close")
+        elif old:
+            lines.append("Connection: keep-alive")
+        head = "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
+        return head if is_head or reply.status in BODILESS else head + reply.body
+
+    def refusal(self, code: int) -> bytes:
+        """The whole answer to what is not even a request."""
+        return self.answer(refused(code), NOBODY, True)
+
+
+NOBODY = Request("GET", "/", "", (), "", False, False, 0, False)
+"""What stands for a request that could not be read."""

@@ -7,7 +7,8 @@ waits longer than a second for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,12 +17,14 @@ from ..log import logger
 from ..pool import Pool
 from ..text import quoted
 from .exposition import plain
-from .routing import Said
+from .routing import Readiness, Said, worst
 
 _log = logger("health")
 
 PATIENCE = 1.0
 """Seconds that a plain subject has to answer."""
+SHARED = 1.0
+"""Seconds for which a large answer is given to all who ask for the same: it costs time to make, and memory to keep."""
 
 
 class Subject(Protocol):
@@ -39,43 +42,51 @@ class Pending(Exception):
 
 
 class _Call:
-    """One call of a plain subject, on a thread that may hang."""
+    """One call of something slow, on a thread that may hang."""
 
     def __init__(self, function: Callable[[], Any], wake: Callable[[], None]) -> None:
         self._function = function
         self._wake = wake
         self.said: Said | None = None
+        self.ended = 0.0
 
     def __call__(self) -> None:
         try:
-            self.said = Said(value=self._function())
+            said = Said(value=self._function())
         except BaseException:  # a SystemExit of the host's too is an answer that did not come
-            self.said = Said("error")
+            said = Said("error")
             _log.exception("the subject failed")
-        finally:
-            self._wake()
+        self.ended = time.monotonic()
+        self.said = said
+        self._wake()
 
 
 class Asker:
     """Asks the subjects of one server. Belongs to the server's thread, apart from `stop`.
 
-    `wake()` is called, on another thread, whenever a plain subject has answered. Raises ConfigError for an object
+    `wake()` is called, on another thread, whenever something slow has ended. Raises ConfigError for an object
     that cannot be asked.
     """
 
     def __init__(self, subjects: tuple[Any, ...], wake: Callable[[], None] = lambda: None) -> None:
-        self.subjects = tuple(_Asked(subject) for subject in subjects)
+        self.subjects = tuple(Asked(subject) for subject in subjects)
         self._wake = wake
-        self._calls: dict[tuple[_Asked, str], _Call] = {}
+        self._calls: dict[Hashable, _Call] = {}
         self._pool = Pool("minimon-ask", 0, 2, eager=True)
 
-    def call(self, subject: _Asked, method: str) -> _Call:
-        """The call that is in flight, else a new one."""
-        call = self._calls.get((subject, method))
-        if call is None or call.said is not None:
-            call = self._calls[subject, method] = _Call(getattr(subject, method), self._wake)
+    def call(self, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> _Call:
+        """The call that is in flight, or ended less than `lasts` seconds ago; else a new one."""
+        call = self._calls.get(key)
+        if call is None or (call.said is not None and call.ended + lasts <= time.monotonic()):
+            call = self._calls[key] = _Call(function, self._wake)
             self._pool.submit(call)
         return call
+
+    def forget(self, now: float) -> float:
+        """Drop what has ended and is shared no more; when to call this again (monotonic), 0 for never."""
+        for key in [key for key, call in self._calls.items() if call.said is not None and call.ended + SHARED <= now]:
+            del self._calls[key]
+        return now + SHARED if self._calls else 0.0
 
     def stop(self, deadline: float) -> bool:
         """Wait for calls in flight until `deadline` (time.monotonic); True when none is left."""
@@ -87,7 +98,7 @@ class Asker:
         self._pool.after_fork()
 
 
-class _Asked:
+class Asked:
     """One subject, and how to ask it."""
 
     def __init__(self, subject: Any) -> None:
@@ -95,6 +106,7 @@ class _Asked:
         self._has_snapshot = _has(subject, "snapshot")
         self.at_once = self._has_snapshot and _has(subject, "overall")
         self.explains = self.at_once and _has(subject, "explain")
+        self._tells_readiness = self.at_once and _has(subject, "readiness")
         self._is_plain = _has(subject, "is_healthy") and _has(subject, "get_detailed_stats")
         if isinstance(subject, type) or not (self._has_snapshot or self._is_plain):
             raise ConfigError(f"server: {quoted(subject, 60)} has no is_healthy() and get_detailed_stats() to ask")
@@ -102,13 +114,38 @@ class _Asked:
     def word(self) -> str:
         """healthy, degraded, unhealthy or unknown."""
         if self.at_once:
-            return str(self._subject.overall())
+            return "draining" if self.draining else str(self._subject.overall())
         if not self._is_plain:
             return str(self._subject.snapshot()["overall"])
         healthy = self._subject.is_healthy()
         if hasattr(healthy, "__await__"):
             raise TypeError("is_healthy() returned a coroutine; give one that runs it to its end")
         return "healthy" if healthy else "unhealthy"
+
+    @property
+    def draining(self) -> bool:
+        """Whether it wants no more requests."""
+        return getattr(self._subject, "draining", False) is True
+
+    @property
+    def plain(self) -> bool:
+        """Whether it shows its own document, which nobody but the host knows."""
+        return not self._has_snapshot
+
+    def readiness(self, word: str) -> Readiness:
+        """Whether it wants requests, if `word` is what it says of its health."""
+        if self._tells_readiness:
+            found = self._subject.readiness()
+            return Readiness(found["ready"], found["status"], found["blockers"])
+        ready = word in ("healthy", "degraded")
+        return Readiness(ready, "ready" if ready else word if word == "draining" else "not ready")
+
+    def state(self, name: str) -> Any:
+        """The state of one check, None if it has none of that name; of a subject that `explains`."""
+        try:
+            return self._subject.state(name)
+        except UnknownCheckError:
+            return None
 
     def explanation(self, name: str) -> Said:
         """What is known of one check, of a subject that `explains`."""
@@ -132,18 +169,22 @@ def _has(subject: Any, method: str) -> bool:
 
 
 class Question:
-    """What one request asks of the subjects. It remembers the calls that it waits for, until `deadline`."""
+    """What one request asks of the subjects. It remembers the calls that it waits for."""
 
-    def __init__(self, asker: Asker, deadline: float) -> None:
-        self.deadline = deadline
-        self.over = False
+    def __init__(self, asker: Asker) -> None:
+        self.over = False  # whether its time is over
+        self.subjects = asker.subjects
         self._asker = asker
-        self._calls: dict[tuple[_Asked, str], _Call] = {}
+        self._calls: dict[Hashable, _Call] = {}
 
-    @property
-    def several(self) -> bool:
-        """True with more than one subject."""
-        return len(self._asker.subjects) > 1
+    def get(self, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> Said:
+        """What a slow function gives, on another thread; shared with all who ask for the same. Raises Pending."""
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = self._asker.call(key, function, lasts)
+        if call.said is None and not self.over:
+            raise Pending
+        return call.said or Said("unknown")
 
     def words(self) -> list[Said]:
         """The word of each subject. Raises Pending."""
@@ -153,33 +194,41 @@ class Question:
         """The document of each subject. Raises Pending."""
         return self._ask("document")
 
-    @property
-    def explains(self) -> bool:
-        """True when a subject can tell of one check."""
-        return any(subject.explains for subject in self._asker.subjects)
+    def whole(self) -> Said:
+        """The document of the one subject, or of all in an envelope. Raises Pending."""
+        said = self.documents()
+        error = next((each.error for each in said if each.error), "" if said else "unknown")
+        if error or len(said) == 1:
+            return Said(error) if error else said[0]
+        subjects = [each.value for each in said]
+        return Said(value={"schema": 1, "overall": worst(self.words()), "subjects": subjects})
 
     def explanation(self, name: str) -> Said:
-        """What the first subject says that has a check of this name."""
-        said = [_at_once(partial(each.explanation, name)) for each in self._asker.subjects if each.explains]
+        """What the first subject says that has a check of this name; missing if none tells of checks."""
+        said = [at_once(partial(each.explanation, name)) for each in self.subjects if each.explains]
         found = [one.value if isinstance(one.value, Said) else one for one in said]
-        return min(found, key=lambda one: ("", "missing").index(one.error) if one.error in ("", "missing") else 2)
+        order = ("", "missing")
+        return min(found, key=lambda one: order.index(one.error) if one.error in order else 2)
 
     def _ask(self, method: str) -> list[Said]:
-        said = [self._ask_one(subject, method) for subject in self._asker.subjects]
-        if None in said:
+        said, pending = [], False
+        for subject in self.subjects:  # all are asked, before any is waited for
+            try:
+                said.append(_ask_one(self, subject, method))
+            except Pending:
+                pending = True
+        if pending:
             raise Pending
-        return [one for one in said if one is not None]
-
-    def _ask_one(self, subject: _Asked, method: str) -> Said | None:
-        if subject.at_once:
-            return _at_once(getattr(subject, method))
-        call = self._calls.get((subject, method))
-        if call is None:
-            call = self._calls[subject, method] = self._asker.call(subject, method)
-        return call.said or (Said("unknown") if self.over else None)
+        return said
 
 
-def _at_once(function: Callable[[], Any]) -> Said:
+def _ask_one(question: Question, subject: Asked, method: str) -> Said:
+    function = getattr(subject, method)
+    return at_once(function) if subject.at_once else question.get((subject, method), function)
+
+
+def at_once(function: Callable[[], Any]) -> Said:
+    """What a function gives, in the caller's thread."""
     try:
         return Said(value=function())
     except BaseException:  # as above

@@ -1,33 +1,50 @@
 """The server's one thread: an http.server.HTTPServer whose loop waits for all of its clients at once.
 
-No client can hold it: sockets never block, every state of a connection has a deadline, and a plain subject is
-asked elsewhere while its clients wait here.
+No client can hold it: sockets never block, every state of a connection has a deadline, and whatever may take long
+is done on other threads while its clients wait here.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.server
+import logging
+import os
 import selectors
 import socket
 import socketserver
+import stat
 import time
+from functools import partial
 from typing import Any
 
+from ..errors import BusyError
 from ..log import logger
-from .connection import Answer, Connection, Times
-from .handler import HealthCheckHandler, refusal_bytes
+from ..tasks import Task, Tasks
+from .access import Access
+from .connection import Answer, Asked, Connection, Times
+from .framing import Head, Request, read_head
+from .handler import HealthCheckHandler, Writer, refusal_of
 from .health import PATIENCE, Asker, Pending, Question
+from .routing import Reply, place, problem
+from .site import Site
 
 _log = logger("httpd")
 
 MOST = 512
 """Connections at most; for one more the longest waiting one has to go."""
+BURST = 32
+"""Connections that are accepted in one turn of the loop."""
 PAUSE = 0.2
 """Seconds without accepting after the system had no descriptor left."""
+ROUTE_PATIENCE = 30.0
+"""Seconds that a route of the host has to answer."""
 NEVER = float("inf")
 LONGEST = 3600.0
 """Seconds that the selector waits at most; it takes no more than some weeks."""
+HEADS = 256
+"""Heads that are remembered, of HEAD_SIZE bytes at most: the same clients ask the same again."""
+HEAD_SIZE = 1024
 
 
 class Httpd(http.server.HTTPServer):
@@ -37,28 +54,51 @@ class Httpd(http.server.HTTPServer):
     allow_reuse_address = True
     allow_reuse_port = False  # some versions of HTTPServer let two processes share a port, each half deaf
 
-    def __init__(self, address: tuple[str, int], subjects: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int] | str,
+        subjects: tuple[Any, ...],
+        access: Access,
+        handler: type[Any] | None = None,
+    ) -> None:
         self.asker = Asker(subjects, self.wake)
-        self.question = Question(self.asker, NEVER)  # what the request being answered asks
-        self.is_last = False  # whether its connection ends with it
-        self._connections: dict[Connection, None] = {}  # the one that waits longest first
-        self._parked: dict[Connection, Question] = {}  # those that wait for a plain subject
+        self.tasks = Tasks()
+        self.site = Site(access)
         self.times = Times()
+        self._writer, self._complaints = Writer(), Complaints()
+        self._heads: dict[bytes, Head] = {}
+        self._connections: dict[Connection, None] = {}  # the one that waits longest first
+        self._parked: dict[Connection, Wait] = {}  # those whose answer is made elsewhere
         self._ready: dict[Connection, None] = {}  # those that have sent more than one request
+        self._due = NEVER  # when the next deadline is, at the earliest
         self._accept_at = 0.0  # when to accept again; 0 while it does
         self._stop_at = NEVER
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, HealthCheckHandler)  # closes all of this again when it cannot bind
+        if isinstance(address, str):
+            self.address_family = socket.AF_UNIX
+        else:
+            self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.server_name, self.server_port = "", 0
+        super().__init__(address, handler or HealthCheckHandler)  # type: ignore[arg-type]  # closes it all if it cannot
         self.socket.setblocking(False)
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's reverse look-up of the own name, which may take ten seconds."""
+        if self.address_family == getattr(socket, "AF_UNIX", None):
+            self._bind_path(str(self.server_address))
+            return
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def _bind_path(self, path: str) -> None:
+        """A unix socket that only its owner may use: nobody can connect before it listens."""
+        _remove_stale(path)
+        self.socket.bind(path)
+        os.chmod(path, 0o600)
+        self.server_name, self.server_port = path, 0
 
     # --- the loop
 
@@ -75,20 +115,32 @@ class Httpd(http.server.HTTPServer):
 
     def _turn(self) -> None:
         for key, events in self._selector.select(self._patience()):
-            if key.fileobj is self._ear:
-                self._listen()
-            elif key.fileobj is self.socket:
-                self._accept()
-            else:
+            if key.data is not None:
                 self._serve(key.data, events)
+            elif key.fileobj is self._ear:
+                self._listen()
+            else:
+                self._accept()
         for connection in list(self._ready):
             del self._ready[connection]
             connection.go_on()
             self._settle(connection)
+        if self._due <= time.monotonic():
+            self._sweep()
+
+    def _patience(self) -> float | None:
+        """Seconds until the next deadline."""
+        if self._ready:
+            return 0.0
+        due = min(self._due, self._stop_at)
+        return None if due == NEVER else min(max(due - time.monotonic(), 0.0), LONGEST)
+
+    def _sweep(self) -> None:
+        """End what has had its time, and see when the next deadline is."""
         now = time.monotonic()
-        for connection, question in list(self._parked.items()):
-            if question.deadline <= now:
-                question.over = True
+        for connection, wait in list(self._parked.items()):
+            if wait.deadline <= now:
+                wait.give_up()
                 self._resume(connection)
         for connection in [one for one in self._connections if one.deadline <= now and one not in self._parked]:
             connection.expire()
@@ -96,55 +148,65 @@ class Httpd(http.server.HTTPServer):
         if self._accept_at and self._accept_at <= now:
             self._accept_at = 0.0
             self._selector.register(self.socket, selectors.EVENT_READ)
-
-    def _patience(self) -> float | None:
-        """Seconds until the next deadline."""
-        if self._ready:
-            return 0.0
         dues = [one.deadline for one in self._connections if one not in self._parked]
-        dues += [question.deadline for question in self._parked.values()]
-        dues += [at for at in (self._accept_at, self._stop_at) if 0.0 < at < NEVER]
-        return min(max(min(dues) - time.monotonic(), 0.0), LONGEST) if dues else None
+        dues += [wait.deadline for wait in self._parked.values()]
+        dues += [at for at in (self._accept_at, self.asker.forget(now)) if at]
+        self._due = min(dues, default=NEVER)
 
     def _listen(self) -> None:
-        """The bell was rung: a subject has answered, or the server is to stop."""
+        """The bell was rung: something slow has ended, or the server is to stop."""
         with contextlib.suppress(OSError):
             self._ear.recv(4096)
         for connection in list(self._parked):
             self._resume(connection)
+        self._due = 0.0
 
     def _accept(self) -> None:
-        try:
-            sock, _ = self.socket.accept()
-        except (BlockingIOError, InterruptedError, ConnectionError):
-            return
-        except OSError as error:  # no descriptor left: make one free, and do not spin meanwhile
-            _log.warning("the health server cannot accept: %s", error)
-            self._drop_longest_waiting()
-            self._selector.unregister(self.socket)
-            self._accept_at = time.monotonic() + PAUSE
-            return
+        """Take some of those who wait: a burst of them has been served sooner, and the others wait no longer for it."""
+        for _ in range(BURST):
+            try:
+                sock, address = self.socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                return
+            except OSError as error:  # no descriptor left: make one free, and do not spin meanwhile
+                self._complaints.note(f"connections that cannot be accepted: {error}", time.monotonic())
+                self._drop_longest_waiting()
+                self._selector.unregister(self.socket)
+                self._accept_at = time.monotonic() + PAUSE
+                self._due = min(self._due, self._accept_at)
+                return
+            self._welcome(sock, str(address[0]) if isinstance(address, tuple) else "")
+
+    def _welcome(self, sock: socket.socket, peer: str) -> None:
         if len(self._connections) >= MOST:
-            self._drop_longest_waiting()
+            self._complaints.note(f"more than {MOST} connections", time.monotonic())
+            if not self._drop_longest_waiting():
+                sock.close()
+                return
         with contextlib.suppress(OSError):
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, self._respond, self.times)
+        connection = Connection(sock, peer, self)
         self._connections[connection] = None
-        self._selector.register(sock, selectors.EVENT_READ, connection)
+        connection.readable()  # most have said already what they want
+        self._settle(connection)
 
-    def _drop_longest_waiting(self) -> None:
+    def _drop_longest_waiting(self) -> bool:
         connection = next((one for one in self._connections if one.waits), None)
         if connection is not None:
             self._forget(connection)
+        return connection is not None
 
     def _serve(self, connection: Connection, events: int) -> None:
         if connection.closed:
             return
-        if events & selectors.EVENT_WRITE:
-            connection.writable()
-            if not connection.writes and not connection.closed:
-                connection.go_on()
+        if events == selectors.EVENT_READ:
+            if connection.readable():
+                self._settle(connection)
+            return
+        connection.writable()
+        if not connection.writes and not connection.closed:
+            connection.go_on()
         if events & selectors.EVENT_READ and not connection.closed:
             connection.readable()
         self._settle(connection)
@@ -153,46 +215,119 @@ class Httpd(http.server.HTTPServer):
         """Wait for what the connection is about now."""
         if connection.closed:
             self._forget(connection)
-        else:
-            if connection.more:
-                self._ready[connection] = None
-            self._await(connection, connection.reads * selectors.EVENT_READ + connection.writes * selectors.EVENT_WRITE)
+            return
+        if connection.more:
+            self._ready[connection] = None
+        if connection.deadline < self._due:
+            self._due = connection.deadline
+        events = connection.reads * selectors.EVENT_READ + connection.writes * selectors.EVENT_WRITE
+        if events != connection.awaited:
+            self._await(connection, events)
 
     def _await(self, connection: Connection, events: int) -> None:
-        key = self._selector.get_map().get(connection.sock)
-        if key is not None and not events:
-            self._selector.unregister(connection.sock)
-        elif key is None and events:
+        if not connection.awaited:
             self._selector.register(connection.sock, events, connection)
-        elif key is not None and key.events != events:
+        elif events:
             self._selector.modify(connection.sock, events, connection)
+        else:
+            self._selector.unregister(connection.sock)
+        connection.awaited = events
 
     def _forget(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
         self._ready.pop(connection, None)
-        self._parked.pop(connection, self.question)
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(connection.sock)
+        wait = self._parked.pop(connection, None)
+        if wait is not None:
+            wait.give_up()
+        if connection.awaited:
+            connection.awaited = 0
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(connection.sock)
         connection.close()
 
     # --- answers
 
-    def _respond(self, connection: Connection, head: bytes) -> Answer | None:
-        """Have the handler answer; None while a plain subject is being asked."""
-        self.is_last = connection.is_last
-        self.question = self._parked.get(connection) or Question(self.asker, time.monotonic() + PATIENCE)
-        try:
-            handler: Any = self.RequestHandlerClass(head, connection.sock.getpeername(), self)  # type: ignore[arg-type]
-            answer = Answer(handler.wfile.getvalue(), handler.close_connection)
-        except Pending:
-            self._parked[connection] = self.question
+    def read(self, head: bytes) -> Head:
+        """A Request, or the code that refuses it. Those that came before are known."""
+        known = self._heads.get(head)
+        if known is None:
+            known = read_head(head)
+            if not isinstance(known, int) and len(head) <= HEAD_SIZE:
+                if len(self._heads) >= HEADS:
+                    self._heads.clear()
+                self._heads[head] = known
+        return known
+
+    def quick(self, head: bytes) -> bytes | None:
+        """The answer to a head that came before, if that is all there is to it: most of what is asked are probes that
+        ask the same over and over, and the long way takes twice as long.
+        """
+        request = self._heads.get(head)
+        if not isinstance(request, Request) or request.length or not request.keeps or _log.tells(logging.DEBUG):
             return None
-        except OSError:  # it is not connected any more
-            answer = Answer(b"", True)
-        except Exception:  # a handler of the host
-            _log.exception("a handler failed")
-            answer = Answer(refusal_bytes(500), True)
-        self._parked.pop(connection, self.question)
+        reply = self.site.quick(request, self.asker.subjects)
+        return None if reply is None else self._writer.answer(reply, request, False)
+
+    def wants_body(self, request: Request) -> bool:
+        """Whether anybody will look at the body: a handler of the host."""
+        return self.RequestHandlerClass is not HealthCheckHandler and place(request.path) is None
+
+    def refusal(self, code: int) -> bytes:
+        """The answer to what is no request."""
+        self._complaints.note(ABUSES.get(code, "requests that cannot be read"), time.monotonic())
+        return self._writer.refusal(code)
+
+    def respond(self, connection: Connection, asked: Asked) -> Answer | None:
+        """The answer of a route; None while it is made elsewhere."""
+        wait = self._parked.get(connection) or Wait(self.asker)
+        try:
+            reply = self._reply(connection, asked, wait)
+        except Pending:
+            self._parked[connection] = wait
+            self._due = min(self._due, wait.deadline)
+            return None
+        except Exception:  # of a subject or a handler of the host
+            _log.exception("an answer failed")
+            reply = problem(500, "internal server error")
+        self._parked.pop(connection, None)
+        if _log.tells(logging.DEBUG):
+            code = reply.status if isinstance(reply, Reply) else 0
+            _log.debug(
+                "%s %.600r %s", connection.peer or "-", f"{asked.request.method} {asked.request.path}", code or ""
+            )
+        if isinstance(reply, Answer):
+            return reply
+        closes = connection.is_last or not asked.request.keeps
+        return Answer(self._writer.answer(reply, asked.request, closes), closes)
+
+    def _reply(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
+        request = asked.request
+        reply = self.site.respond(request, wait.question, connection.peer)
+        if reply is not None:
+            return reply
+        if self.RequestHandlerClass is HealthCheckHandler:
+            return refusal_of(request.method)
+        return self._host_route(connection, asked, wait)
+
+    def _host_route(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
+        """A route of the host's own, on the task pool. Raises Pending."""
+        if wait.task is None:
+            refused = self.site.guard(asked.request, wait.question, connection.peer)
+            if refused is not None:
+                return refused
+            work = partial(_handled, self.RequestHandlerClass, asked, connection.peer, self, connection.is_last)
+            try:
+                wait.task = self.tasks.submit(asked.request.path, work, self.wake)
+            except BusyError as error:
+                return problem(503, str(error), ("Retry-After", "1"))
+            wait.deadline = time.monotonic() + ROUTE_PATIENCE
+        if not wait.task.finished:
+            raise Pending
+        if wait.task.error is not None:
+            raise wait.task.error
+        if wait.task.result is None:
+            return problem(503, "no answer in time", ("Retry-After", "1"))
+        answer: Answer = wait.task.result
         return answer
 
     def _resume(self, connection: Connection) -> None:
@@ -205,13 +340,20 @@ class Httpd(http.server.HTTPServer):
         """Close the port, then let what is being answered end."""
         if not self._accept_at:
             self._selector.unregister(self.socket)
-        self.socket.close()
+        self._close_listener()
         self._accept_at = 0.0
         for connection in list(self._connections):
             connection.end()
             self._settle(connection)
         while self._connections and time.monotonic() < self._stop_at:
             self._turn()
+
+    def _close_listener(self) -> None:
+        path = self.server_name if self.address_family == getattr(socket, "AF_UNIX", None) else ""
+        if path and self.socket.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        self.socket.close()
 
     def wake(self) -> None:
         """Have the loop look. Any thread; never waits."""
@@ -233,7 +375,8 @@ class Httpd(http.server.HTTPServer):
             connection.close()
         self._connections.clear()
         self._parked.clear()
-        for part in (self.socket, self._selector, self._bell, self._ear):
+        self._close_listener()
+        for part in (self._selector, self._bell, self._ear):
             part.close()
 
     def after_fork(self) -> None:
@@ -242,5 +385,73 @@ class Httpd(http.server.HTTPServer):
         for connection in self._connections:
             connection.sock.close()
         self._connections.clear()
+        self.socket.close()  # before server_close, which would remove the parent's path
         self.server_close()
         self.asker.after_fork()
+        self.tasks.after_fork()
+
+
+ABUSES = {
+    408: "requests that did not come to their end in time",
+    413: "bodies that are too large",
+    414: "request lines that are too long",
+    431: "heads that are too large",
+}
+"""Kinds of abuse by the code that answers them."""
+QUIET = 60.0
+"""Seconds between two lines of the log about one kind of abuse."""
+
+
+class Complaints:
+    """Tells of abuse in the log: of each kind one line a minute, with how often it came since the last one."""
+
+    def __init__(self) -> None:
+        self._noted: dict[str, tuple[float, int]] = {}  # when it was told last, and how often it came since
+
+    def note(self, kind: str, now: float) -> None:
+        """It has come once more. The log says only what has happened, nothing of what was sent."""
+        told, times = self._noted.get(kind, (-QUIET, 0))
+        if now - told < QUIET:
+            self._noted[kind] = told, times + 1
+            return
+        self._noted[kind] = now, 0
+        _log.warning("the health server got %s%s", kind, f" ({times} more since the last line)" if times else "")
+
+
+class Wait:
+    """What one request waits for."""
+
+    def __init__(self, asker: Asker) -> None:
+        self.deadline = time.monotonic() + PATIENCE
+        self.question = Question(asker)
+        self.task: Task | None = None
+
+    def give_up(self) -> None:
+        """Its time is over, or nobody wants it any more."""
+        self.question.over = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+def _handled(handler: Any, asked: Asked, peer: str, server: Httpd, is_last: bool, task: Task) -> Answer:
+    """What a handler of the host makes of a request. On a worker of the task pool."""
+    made = handler(asked.head + asked.body, (peer, 0), server)
+    return Answer(made.wfile.getvalue(), bool(made.close_connection) or is_last)
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that nobody listens on any more. Raises OSError where somebody does, or it is no socket."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except OSError:
+        return
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except OSError:
+            return

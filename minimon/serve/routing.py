@@ -1,26 +1,37 @@
-"""From method, path and what the subject said to an answer. Pure: no socket, no clock, no subject."""
+"""From paths and what subjects said to answers. Pure: no socket, no clock, no subject."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from .exposition import to_json
 
-CODES = {"healthy": 200, "degraded": 200, "unhealthy": 503, "unknown": 503, "error": 500}
+CODES = {"healthy": 200, "degraded": 200, "unhealthy": 503, "unknown": 503, "draining": 503, "error": 500}
 """The status code of `/health` by its word."""
 
 ROUTES = {
     "/health": "one word: 200 when healthy or degraded, else 503",
-    "/status": "all that is known, as JSON",
+    "/livez": "200 as long as the process answers; what to restart on",
+    "/readyz": "200 when every critical check is up and nothing drains; what to send requests on",
+    "/readyz/NAME": "the same of one check, critical or not; NAME percent-encoded; 404 when there is none",
+    "/startupz": "503 until it was ready once, then 200 for ever",
+    "/metrics": "for Prometheus; OpenMetrics where Accept prefers it",
+    "/status": "all that is known, as JSON, with an ETag",
     "/status?check=NAME": "all of one check, and why it is what it is; NAME percent-encoded; 404 when there is none",
+    "/": "a page for browsers, links for programs",
 }
 """The paths, each with its meaning."""
-PATHS = frozenset(route.partition("?")[0] for route in ROUTES)
+PATHS = frozenset(route.partition("?")[0] for route in ROUTES if "NAME" not in route)
+PROBES = ("health", "livez", "readyz", "startupz")
+"""Routes that probes ask: open, under any Host name."""
 
-METHODS = ("GET", "HEAD")
-ALLOW = "GET, HEAD, OPTIONS"
+KNOWN = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT")
+"""Methods that are known (RFC 9110, 9.3; RFC 5789); another one is 501."""
+ALLOW = ("Allow", "GET, HEAD, OPTIONS")
+NO_STORE = ("Cache-Control", "no-store")
 
 
 class Reply(NamedTuple):
@@ -28,7 +39,9 @@ class Reply(NamedTuple):
 
     status: int
     body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = (NO_STORE,)
+    kind: str = "application/json"
+    """Content-Type."""
 
 
 class Said(NamedTuple):
@@ -39,60 +52,124 @@ class Said(NamedTuple):
     value: Any = None
 
 
-def route(target: str) -> str | None:
-    """The path of ROUTES that a request target means: query and one trailing slash are tolerated. None for no such."""
-    path = target.partition("?")[0]
-    if len(path) > 1 and path.endswith("/"):
+class Place(NamedTuple):
+    """What a path means: the first word of one of ROUTES, and the name of a check."""
+
+    route: str
+    name: str = ""
+
+
+def place(path: str) -> Place | None:
+    """The route of a path: one trailing slash is tolerated, nothing else is. None for no such."""
+    if path.endswith("/") and path.strip("/"):
         path = path[:-1]
-    return path if path in PATHS else None
-
-
-def checks_named(target: str) -> list[str]:
-    """The names that the query of a request target asks for with `check=`, percent-decoded once as UTF-8."""
-    query = (
-        target.partition("?")[2].encode("latin-1", "replace").decode("utf-8", "replace")
-    )  # http.server reads Latin-1
-    return [value for key, value in parse_qsl(query, keep_blank_values=True) if key == "check"]
-
-
-def refusal(method: str, target: str) -> Reply | None:
-    """The answer to a request that no subject has to be asked for; None for one that does."""
-    if route(target) is None:
-        return problem(404, "not found")
-    if method == "OPTIONS":
-        return Reply(204, headers=(("Allow", ALLOW),))
-    if method not in METHODS:
-        return problem(405, "method not allowed", ("Allow", ALLOW))
+    if path in PATHS:
+        return Place(path[1:])
+    if path.startswith("/readyz/"):
+        name = _decoded(path[len("/readyz/") :])
+        return None if name is None else Place("readyz", name)
     return None
+
+
+def _decoded(text: str) -> str | None:
+    """A name in a path, percent-decoded once as UTF-8; None for what is none."""
+    try:
+        name = unquote_to_bytes(text).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if not name or "/" in name or "\0" in name else name
+
+
+def query_of(query: str) -> dict[str, list[str]]:
+    """The arguments of a query, percent-decoded once as UTF-8."""
+    found: dict[str, list[str]] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def refusal(method: str) -> Reply | None:
+    """The answer to a request for one of ROUTES that asks no subject; None for one that does."""
+    if method in ("GET", "HEAD"):
+        return None
+    if method == "OPTIONS":
+        return Reply(204, headers=(ALLOW,))
+    if method not in KNOWN:
+        return problem(501, "method not implemented", ALLOW)
+    return problem(405, "method not allowed", ALLOW)
 
 
 def problem(status: int, text: str, *headers: tuple[str, str]) -> Reply:
     """An answer to what went wrong in the request."""
-    return Reply(status, to_json({"error": text}), headers)
+    return Reply(status, to_json({"error": text}), (*headers, NO_STORE))
+
+
+_HEALTH = {word: Reply(code, to_json({"status": word})) for word, code in CODES.items()}
+
+
+def word_reply(word: str) -> Reply:
+    """The answer of `/health`: the word, and nothing more. Made once for each word."""
+    return _HEALTH[word]
 
 
 def health(said: list[Said]) -> Reply:
-    """The answer of `/health`: the worst word of all subjects, and nothing more."""
-    word = worst(said)
-    return Reply(CODES[word], to_json({"status": word}))
+    """The answer of `/health` for the worst word of all subjects."""
+    return _HEALTH[worst(said)]
 
 
 def worst(said: list[Said]) -> str:
     """One word for several: healthy only if all are."""
     words = {one.error or (one.value if isinstance(one.value, str) and one.value in CODES else "error") for one in said}
-    order = ("error", "unhealthy", "unknown", "degraded")
+    order = ("error", "draining", "unhealthy", "unknown", "degraded")
     return next((word for word in order if word in words), "healthy") if said else "unknown"
 
 
-def status(said: list[Said], words: list[Said]) -> Reply:
-    """The answer of `/status`: one subject's own document, or several in an envelope."""
-    error = next((one.error for one in said if one.error), "" if said else "unknown")
-    if error:
-        return Reply(CODES[error], to_json({"status": error}))
-    if len(said) == 1:
-        return Reply(200, to_json(said[0].value))
-    document: Mapping[str, Any] = {"schema": 1, "overall": worst(words), "subjects": [one.value for one in said]}
-    return Reply(200, to_json(document))
+class Readiness(NamedTuple):
+    """Whether requests may come."""
+
+    ready: bool
+    word: str
+    """ready, not ready, starting, or draining."""
+    blockers: Mapping[str, str] = MappingProxyType({})
+    """Critical checks that are not up, with their status."""
+
+
+def readiness(parts: list[Readiness]) -> Readiness:
+    """Of several subjects: ready only if all are."""
+    order = ("draining", "starting", "not ready", "ready")
+    blockers = {name: word for part in parts for name, word in part.blockers.items()}
+    word = min((part.word for part in parts), key=order.index, default="not ready")
+    return Readiness(bool(parts) and all(part.ready for part in parts), word, blockers)
+
+
+def ready_reply(found: Readiness, sees: bool) -> Reply:
+    """The answer of `/readyz`; blockers are named to those who may see them."""
+    said: dict[str, Any] = {"status": found.word}
+    if sees and found.blockers:
+        said["blockers"] = found.blockers
+    return Reply(200 if found.ready else 503, to_json(said))
+
+
+def started_reply(started: bool) -> Reply:
+    """The answer of `/startupz`."""
+    return Reply(200 if started else 503, to_json({"status": "started" if started else "starting"}))
+
+
+def check_reply(status: str | None, paused: bool) -> Reply:
+    """The answer of `/readyz/NAME`."""
+    if status is None:
+        return problem(404, "no check has this name")
+    word = "paused" if paused else status
+    return Reply(503 if word in ("down", "unknown") else 200, to_json({"status": word}))
+
+
+def with_checks(reply: Reply, checks: Mapping[str, Any]) -> Reply:
+    """The same with each check, for `?verbose`."""
+    import json
+
+    shown = ("status", "critical", "paused", "explanation")
+    told = {name: {key: view.get(key) for key in shown} for name, view in checks.items()}
+    return reply._replace(body=to_json({**json.loads(reply.body), "checks": told}))
 
 
 def one(said: Said) -> Reply:
@@ -102,3 +179,9 @@ def one(said: Said) -> Reply:
     if said.error:
         return Reply(CODES[said.error], to_json({"status": said.error}))
     return Reply(200, to_json(said.value))
+
+
+def links() -> Reply:
+    """The answer of `/` to programs."""
+    listed = [{"rel": path[1:], "href": path} for path in ROUTES if path in PATHS and path != "/"]
+    return Reply(200, to_json({"links": listed}))

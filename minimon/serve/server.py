@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from .. import __version__, fork
 from ..errors import ConfigError, LifecycleError, PortError
 from ..log import logger
 from ..pool import deadline_in, join_until
+from .access import check_access
 
 if TYPE_CHECKING:
     from .health import Subject
@@ -22,20 +24,25 @@ _log = logger("server")
 
 MARGIN = 0.1
 """Seconds for the thread to close what its deadline has cut off."""
-LATER = {"token": None, "auth": None, "allowed_hosts": (), "details": None, "handler": None, "api": False}
-"""Options whose rooms are not built yet, with the values that ask for nothing."""
+UNIX = "unix:"
+"""How a host begins that is the path of a unix socket."""
 
 
 class HealthCheckServer:
-    """Serves `/health` and `/status` of a subject: a Monitor, or any object with `is_healthy()` and
-    `get_detailed_stats()`.
+    """Serves a subject: a Monitor, or any object with `is_healthy()` and `get_detailed_stats()`.
 
-    host     the address to bind, IPv4 or IPv6; never looked up backwards
-    port     0 is a free one; the real one is `.port`, also after stop
-    httpd    the http.server.HTTPServer; None while stopped
-    thread   its daemon thread, `minimon-server`; None while stopped
+    host           the address to bind, IPv4 or IPv6; or unix:PATH, a socket that only the owner may use
+    port           0 is a free one; the real one is `.port`, also after stop
+    token          who sends it as `Authorization: Bearer TOKEN` sees details
+    auth           the same by an Authenticator: any object with authenticate(scheme, credentials) and `challenge`
+    allowed_hosts  names under which it may be asked, beside addresses, localhost and the one it is bound to
+    details        who sees `/status`, the page and what blocks: "never", "authorized" or "always"; by default always
+                   on loopback and a unix socket, else authorized; a plain subject's `/status` is open
+    handler        a HealthCheckHandler with routes of your own, which run on a thread of a small pool
+    httpd          the http.server.HTTPServer; None while stopped
+    thread         its daemon thread, `minimon-server`; None while stopped
 
-    Any thread may call any method. Several servers in one process serve several subjects.
+    Any thread may call any method. Several servers in one process serve several subjects. Raises ConfigError.
     """
 
     def __init__(
@@ -45,21 +52,23 @@ class HealthCheckServer:
         *,
         token: str | None = None,
         auth: Any = None,
-        allowed_hosts: tuple[str, ...] = (),
+        allowed_hosts: Iterable[str] = (),
         details: str | None = None,
         handler: Any = None,
         api: bool = False,
     ) -> None:
-        given = {"token": token, "auth": auth, "allowed_hosts": allowed_hosts, "details": details}
-        for key, value in {**given, "handler": handler, "api": api}.items():
-            if value != LATER[key]:
-                raise ConfigError(f"server: {key} is not available in version {__version__}; leave it out")
+        if api is not False:
+            raise ConfigError(f"server: api is not available in version {__version__}; leave it out")
         if not isinstance(host, str) or not host:
             raise ConfigError(f"server: host must be an address, got {host!r:.60}")
-        if host.count(":") == 1:
+        if host.count(":") == 1 and not host.startswith(UNIX):
             raise ConfigError(f"server: host must be an address without a port, got {host!r:.60}; give port= as well")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             raise ConfigError(f"server: port must be a whole number from 0 to 65535, got {port!r:.60}")
+        if handler is not None and not _is_handler(handler):
+            raise ConfigError(f"server: handler must be a subclass of HealthCheckHandler, got {handler!r:.60}")
+        given = {"token": token, "auth": auth, "allowed_hosts": allowed_hosts, "details": details}
+        self._access, self._handler = check_access(given, host, _is_local(host)), handler
         self.host = host
         self.port = self._wanted_port = port
         self.httpd: Httpd | None = None
@@ -82,10 +91,10 @@ class HealthCheckServer:
         self._mind_fork()
         with self._lock:
             if self.httpd is not None:
-                raise LifecycleError(f"the health server runs already on {self.host}:{self.port}; stop() it first")
+                raise LifecycleError(f"the health server runs already on {self._shown}; stop() it first")
             fork.watch(self)
             try:
-                httpd = Httpd((self.host, self._wanted_port), subjects)
+                httpd = Httpd(self._address, subjects, self._access, self._handler)
             except (OSError, TypeError, UnicodeError) as error:  # the latter for a host that no address can be
                 raise self._port_error(error) from error
             thread = threading.Thread(target=httpd.serve_forever, name="minimon-server", daemon=True)
@@ -94,9 +103,17 @@ class HealthCheckServer:
             except RuntimeError:
                 httpd.server_close()
                 raise
-            self.httpd, self.thread, self.port = httpd, thread, httpd.server_address[1]
-        _log.info("health server started on %s:%d", self.host, self.port)
+            self.httpd, self.thread, self.port = httpd, thread, httpd.server_port
+        _log.info("health server started on %s", self._shown)
         return self
+
+    @property
+    def _address(self) -> tuple[str, int] | str:
+        return self.host[len(UNIX) :] if self.host.startswith(UNIX) else (self.host, self._wanted_port)
+
+    @property
+    def _shown(self) -> str:
+        return self.host if self.host.startswith(UNIX) else f"{self.host}:{self.port}"
 
     def _port_error(self, error: Exception) -> PortError:
         import errno
@@ -106,7 +123,7 @@ class HealthCheckServer:
         if number == errno.EADDRINUSE:
             hint = "; another worker of this application may own it already: let one worker serve, or use port 0"
         text = getattr(error, "strerror", None) or str(error)
-        return PortError(number, f"cannot listen on {self.host}:{self._wanted_port}: {text}{hint}")
+        return PortError(number, f"cannot listen on {self._shown}: {text}{hint}")
 
     def stop(self, timeout: float = 2.0) -> bool:
         """Free the port at once, let answers in flight end; True when all threads have within `timeout` seconds.
@@ -123,7 +140,8 @@ class HealthCheckServer:
         httpd.stop_by(deadline)
         ended = thread is threading.current_thread() or join_until(thread, deadline + MARGIN)
         ended = httpd.asker.stop(deadline) and ended
-        _log.info("health server on %s:%d stopped", self.host, self.port)
+        ended = httpd.tasks.stop(deadline) and ended
+        _log.info("health server on %s stopped", self._shown)
         return ended
 
     @contextlib.contextmanager
@@ -136,7 +154,7 @@ class HealthCheckServer:
             self.stop()
 
     def __repr__(self) -> str:
-        return f"<HealthCheckServer {self.host}:{self.port} {'running' if self.httpd else 'stopped'}>"
+        return f"<HealthCheckServer {self._shown} {'running' if self.httpd else 'stopped'}>"
 
     def __enter__(self) -> HealthCheckServer:
         return self if self.httpd is not None else self.start()
@@ -157,3 +175,19 @@ class HealthCheckServer:
     def _mind_fork(self) -> None:
         if os.getpid() != self._pid:  # a host that runs no fork hooks
             self.after_fork()
+
+
+def _is_local(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    if host.startswith(UNIX) or host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_handler(handler: Any) -> bool:
+    from .handler import HealthCheckHandler
+
+    return isinstance(handler, type) and issubclass(handler, HealthCheckHandler)

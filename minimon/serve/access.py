@@ -1,0 +1,145 @@
+"""Who may ask, and who may see what: details, tokens, Host names, and pages of others that make a browser ask. Pure.
+
+`/health`, `/livez`, `/readyz`, `/startupz` and `/metrics` are open: words and names, no details, no URLs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from ..errors import ConfigError
+from .framing import Request
+
+DETAILS = ("never", "authorized", "always")
+"""Who sees details: nobody, whoever has the token or the password, everybody."""
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
+FREE = 5
+"""Failed attempts of a client before it is slowed down."""
+LONGEST = 60.0
+"""Seconds that it has to wait at most."""
+CLIENTS = 1024
+"""Clients whose failed attempts are counted; of more, the oldest are forgotten."""
+
+
+class Authenticator(Protocol):
+    """Tells who has the right credentials; called on a thread that may take its time. A host may bring its own."""
+
+    challenge: str
+    """What WWW-Authenticate says, such as `Basic realm="minimon"` (RFC 9110, 11.6.1)."""
+
+    def authenticate(self, scheme: str, credentials: str) -> object:
+        """Who that is; None, or anything false, where the credentials are wrong. `scheme` is in lower case."""
+
+
+class Token:
+    """An Authenticator that knows one bearer token (RFC 6750)."""
+
+    challenge = 'Bearer realm="minimon"'
+
+    def __init__(self, token: str) -> None:
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable() or token != token.strip():
+            raise ConfigError("server: token must be a printable ASCII text, without blanks around it")
+        if not token:
+            raise ConfigError("server: token must not be empty; leave it out to have none")
+        self._token = token.encode("ascii")
+
+    def authenticate(self, scheme: str, credentials: str) -> object:
+        """Compare in constant time."""
+        import hmac
+
+        return scheme == "bearer" and hmac.compare_digest(credentials.encode("latin-1", "replace"), self._token)
+
+    def __repr__(self) -> str:
+        return "<Token>"
+
+
+class Access(NamedTuple):
+    """What a server was told about its clients."""
+
+    authenticator: Authenticator | None = None
+    details: str | None = None
+    """One of DETAILS; None where nothing was said."""
+    hosts: tuple[str, ...] = ()
+    """Further names under which it may be asked."""
+    local: bool = True
+    """Whether only this machine reaches it: it is bound to loopback, or to a unix socket."""
+    bound: str = "localhost"
+    """The address it is bound to."""
+
+    def sees(self, known: bool, plain: bool = False) -> bool:
+        """Whether a client sees details; `plain`: of a subject that shows its own document to everybody by default."""
+        rule = self.details or ("always" if self.local or plain else "authorized")
+        return rule == "always" or (rule == "authorized" and known)
+
+    def knows_host(self, host: str) -> bool:
+        """Whether it may be asked under that name: another site's name that leads here is not ours."""
+        if not (self.local or self.hosts) or not host:
+            return True
+        return host in ("localhost", self.bound, *self.hosts) or host.endswith(".localhost") or _is_address(host)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def credentials(request: Request) -> tuple[str, str] | None:
+    """Scheme, in lower case, and credentials of the Authorization header; None where there is none."""
+    scheme, _, rest = request.get("authorization").partition(" ")
+    return (scheme.lower(), rest.strip()) if scheme else None
+
+
+def is_foreign(request: Request) -> bool:
+    """Whether a page of another site makes a browser ask: then nothing may be changed."""
+    if request.method in SAFE:
+        return False
+    site, origin = request.get("sec-fetch-site").lower(), request.get("origin").lower()
+    if site:
+        return site not in ("same-origin", "none")
+    return bool(origin) and origin.partition("://")[2] != request.get("host").lower()
+
+
+class Attempts:
+    """How often clients have failed. One owner: the server's thread. The time (monotonic) is an argument."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, tuple[int, float]] = {}  # how often, and until when to wait
+
+    def wait(self, client: str, now: float) -> float:
+        """Seconds that this client has to wait before it may try again."""
+        return max(0.0, self._failed.get(client, (0, 0.0))[1] - now)
+
+    def note(self, client: str, right: bool, now: float) -> None:
+        """An attempt has ended."""
+        times, _ = self._failed.pop(client, (0, 0.0))
+        if right:
+            return
+        delay = min(2.0 ** (times + 1 - FREE), LONGEST) if times + 1 >= FREE else 0.0
+        self._failed[client] = times + 1, now + delay
+        if len(self._failed) > CLIENTS:
+            del self._failed[next(iter(self._failed))]
+
+
+def check_access(given: Mapping[str, Any], host: str, local: bool) -> Access:
+    """From the options of a server. Raises ConfigError."""
+    token, auth, details, names = (given[key] for key in ("token", "auth", "details", "allowed_hosts"))
+    if token is not None and auth is not None:
+        raise ConfigError("server: token and auth are two ways to say who may see details; give one of them")
+    if auth is not None and not callable(getattr(auth, "authenticate", None)):
+        raise ConfigError(f"server: auth must have authenticate(scheme, credentials), got {auth!r:.60}")
+    if details is not None and details not in DETAILS:
+        raise ConfigError(f"server: details must be never, authorized or always, got {details!r:.60}")
+    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [None]
+    if not all(isinstance(name, str) and name for name in listed):
+        raise ConfigError(f"server: allowed_hosts must be a list of names, got {names!r:.60}")
+    if any(re.search("[/@ ]|:[0-9]*$", str(name)) for name in listed):
+        raise ConfigError(f"server: allowed_hosts must be names without scheme and port, got {names!r:.60}")
+    authenticator = auth if token is None else Token(token)
+    return Access(authenticator, details, tuple(str(name).lower() for name in listed), local, host.lower())

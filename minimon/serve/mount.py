@@ -1,0 +1,136 @@
+"""The same pages within the host's own web application, WSGI (PEP 3333) or ASGI 3: no port, no thread of ours.
+
+The wrappers take the paths of probes and /metrics, and what stands under a prefix; all else is the application's.
+Nothing is concluded from the client's address, nor from what proxies say of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import ConfigError
+from .access import Access, check_access
+from .framing import Request
+from .handler import ALWAYS, BODILESS
+from .health import Asker, Question
+from .routing import PROBES, Reply, problem
+from .site import Site
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+WHOLE = object()
+"""In place of a prefix: there is no application beside."""
+
+
+class Mount:
+    """Answers for a subject within an application. Any thread may call any method.
+
+    prefix   below which `/status` and the page are; WHOLE: all routes are at the root, and nothing else is
+    details  who sees them: "never", "authorized" (by `token` or `auth`, as of HealthCheckServer) or "always"
+    """
+
+    def __init__(self, subject: Any, prefix: Any, details: str, token: str | None = None, auth: Any = None) -> None:
+        if prefix is not WHOLE and not (isinstance(prefix, str) and prefix[:1] == prefix[-1:] == "/" and prefix != "/"):
+            raise ConfigError(f'wrap: prefix must begin and end with a slash, as "/-/" does, got {prefix!r:.60}')
+        given = {"token": token, "auth": auth, "details": details, "allowed_hosts": ()}
+        access: Access = check_access(given, "", local=False)
+        self._prefix: Any = prefix
+        self._asker, self._site = Asker((subject,)), Site(access, alone=True)
+
+    def respond(
+        self, method: str, path: str, headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> Reply | None:
+        """The answer to a request; None for a path that is the application's.
+
+        `path` is percent-encoded, with the query. Nothing is read, sent or waited for.
+        """
+        path, _, query = path.partition("?")
+        ours = self._place(path)
+        if ours is None:
+            return None
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        fields = tuple((name.lower(), value) for name, value in pairs)
+        request = Request(method, ours, query, fields, "", True, False, 0, False)
+        reply = self._site.respond(request, Question(self._asker))
+        return reply if reply is not None or self._prefix is not WHOLE else problem(404, "not found")
+
+    def _place(self, path: str) -> str | None:
+        """The path within our routes."""
+        if self._prefix is WHOLE:
+            return path
+        if path.startswith(self._prefix):
+            below = path[len(self._prefix) - 1 :]
+            return below if below.rstrip("/") in ("", "/status") else None
+        first = path[1:].split("/")[0]
+        return path if first in (*PROBES, "metrics") else None
+
+    # --- WSGI
+
+    def wsgi(
+        self, application: Wsgi | None, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """The application with our pages before it."""
+        path = quote(environ.get("PATH_INFO", "").encode("latin-1"), safe="/;:@&=+$,!~*'()")
+        query, method = environ.get("QUERY_STRING", ""), environ["REQUEST_METHOD"]
+        reply = self.respond(method, f"{path or '/'}?{query}", _fields(environ))
+        if reply is None:
+            assert application is not None  # else there would be an answer
+            return application(environ, start_response)
+        start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", _head(reply))
+        return [b"" if method == "HEAD" or reply.status in BODILESS else reply.body]
+
+    # --- ASGI
+
+    async def asgi(self, application: Asgi | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same."""
+        reply = await self._asgi_reply(scope) if scope["type"] == "http" else None
+        if reply is not None:
+            headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in _head(reply)]
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            bodiless = scope["method"] == "HEAD" or reply.status in BODILESS
+            await send({"type": "http.response.body", "body": b"" if bodiless else reply.body})
+        elif application is not None:
+            await application(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
+
+    async def _asgi_reply(self, scope: Scope) -> Reply | None:
+        root, path = scope.get("root_path", ""), scope["path"]
+        path = path[len(root) :] if root and path.startswith(root) else path
+        target = f"{quote(path, safe='/')}?{scope.get('query_string', b'').decode('latin-1')}"
+        fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope.get("headers", ())]
+        work = partial(self.respond, scope["method"], target, fields)
+        if self._place(path) is None or self._place(path)[1:].split("/")[0] in PROBES:  # type: ignore[index]
+            return work()
+        import asyncio
+
+        return await asyncio.get_running_loop().run_in_executor(None, work)  # pages of many checks take a while
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """There is nothing to begin or to end."""
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
+def _fields(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(key[5:].replace("_", "-"), value) for key, value in environ.items() if key.startswith("HTTP_")]
+
+
+def _head(reply: Reply) -> list[tuple[str, str]]:
+    fields = [*reply.headers, *ALWAYS]
+    if reply.status not in BODILESS:
+        fields += [("Content-Type", reply.kind), ("Content-Length", str(len(reply.body)))]
+    return [(name, " ".join(value.split("\n")).replace("\r", " ").replace("\0", " ")) for name, value in fields]

@@ -1,0 +1,271 @@
+"""Answers requests for the subjects of one server: who may ask, what the route wants, what the subjects say.
+
+What takes long is made on the threads of the Asker, and shared by all who ask for the same at that time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..log import logger
+from .access import SAFE, Access, Attempts, credentials, is_foreign
+from .exposition import tagged_json, to_json
+from .framing import Request
+from .health import SHARED, Asked, Question, at_once
+from .routing import (
+    ALLOW,
+    CODES,
+    NO_STORE,
+    PROBES,
+    Place,
+    Readiness,
+    Reply,
+    Said,
+    check_reply,
+    health,
+    links,
+    one,
+    place,
+    problem,
+    query_of,
+    readiness,
+    ready_reply,
+    refusal,
+    started_reply,
+    with_checks,
+    word_reply,
+    worst,
+)
+
+_log = logger("site")
+
+VARY = ("Vary", "Accept")
+SLOW = 0.005
+"""Seconds: what takes longer to make is made on a thread of its own the next time."""
+
+
+class Site:
+    """All routes of one server. Belongs to the thread that answers.
+
+    `respond` raises Pending where the answer has to be waited for; asked again with the same Question it goes on.
+    """
+
+    def __init__(self, access: Access, alone: bool = False) -> None:
+        self.access = access
+        self._alone = alone  # whether whoever asks waits alone, so that nothing is made on another thread
+        self.attempts = Attempts()
+        self._started = False  # whether it was ready once
+        self._slow: dict[str, bool] = {}  # by route, whether it took long the last time
+
+    def quick(self, request: Request, subjects: tuple[Asked, ...]) -> Reply | None:
+        """The answer of `/health` for a subject that is asked at once; None for all that takes more."""
+        if request.path != "/health" or request.query or request.method not in ("GET", "HEAD"):
+            return None
+        if len(subjects) != 1 or not subjects[0].at_once:
+            return None
+        try:
+            return word_reply(subjects[0].word())
+        except Exception:  # told on the long way
+            return None
+
+    def respond(self, request: Request, question: Question, client: str = "") -> Reply | None:
+        """The answer; None for a path that is none of ours."""
+        if request.path == "*":
+            return Reply(204, headers=(ALLOW,))
+        found = place(request.path)
+        if found is None:
+            return None
+        if found.route not in PROBES and not self.access.knows_host(request.host):
+            return self._misdirected(request)
+        refused = refusal(request.method)
+        if refused is not None:
+            return refused
+        if found.route == "health" and not request.query:
+            return health(question.words())
+        return self._answer(found, request, question, client)
+
+    def _answer(self, found: Place, request: Request, question: Question, client: str) -> Reply:
+        arguments = query_of(request.query)
+        if found.route in PROBES:
+            reply = self._probe(found, request, question, client)
+            return self._verbose(reply, request, question, client) if "verbose" in arguments else reply
+        if found.route == "metrics":
+            return self._metrics(request, question)
+        sees = self._sees(request, question, client)
+        if isinstance(sees, Reply):
+            return sees
+        if found.route == "status":
+            return self._status(request, question, sees, arguments.get("check", []))
+        return self._home(request, question, sees)
+
+    # --- probes
+
+    def _probe(self, found: Place, request: Request, question: Question, client: str) -> Reply:
+        if found.route == "livez":
+            return Reply(200, to_json({"status": "alive"}))
+        if found.route == "health":
+            return health(question.words())
+        if found.name:
+            return self._one_check(found.name, question)
+        ready = self._ready(question)
+        if found.route == "startupz":
+            return started_reply(self._started)
+        sees = not ready.ready and self._sees(request, question, client) is True
+        return ready_reply(ready, sees)
+
+    def _ready(self, question: Question) -> Readiness:
+        words = question.words()
+        found = readiness([_readiness(each, said) for each, said in zip(question.subjects, words)])
+        self._started = self._started or found.ready
+        return found
+
+    def _one_check(self, name: str, question: Question) -> Reply:
+        for subject in question.subjects:
+            if subject.explains and (state := subject.state(name)) is not None:
+                return check_reply(str(state.status), state.paused)
+        return check_reply(None, False)
+
+    def _verbose(self, reply: Reply, request: Request, question: Question, client: str) -> Reply:
+        """With each check, for those who may see that."""
+        if not reply.body or self._sees(request, question, client) is not True:
+            return reply
+        checks: dict[str, Any] = {}
+        for said in question.documents():
+            if isinstance(said.value, dict) and isinstance(said.value.get("checks"), dict):
+                checks.update(said.value["checks"])
+        return with_checks(reply, checks) if checks else reply
+
+    # --- who sees what
+
+    def _sees(self, request: Request, question: Question, client: str) -> bool | Reply:
+        """Whether details are shown, or the answer to credentials that are wrong. Raises Pending."""
+        known = self.knows(request, question, client)
+        if isinstance(known, Reply):
+            return known
+        plain = all(each.plain for each in question.subjects) and bool(question.subjects)
+        return self.access.sees(known, plain)
+
+    def knows(self, request: Request, question: Question, client: str) -> bool | Reply:
+        """Whether the client has the right credentials, or the answer to wrong ones. Raises Pending."""
+        given, authenticator = credentials(request), self.access.authenticator
+        if given is None or authenticator is None:
+            return False
+        now = time.monotonic()
+        left = self.attempts.wait(client, now) if client else 0.0
+        if left > 0:
+            return problem(429, "too many wrong attempts; wait", ("Retry-After", str(int(left) + 1)))
+        ask = partial(authenticator.authenticate, *given)
+        said = at_once(ask) if self._alone else question.get(("credentials", *given), ask)
+        if said.error:
+            return Reply(CODES[said.error], to_json({"status": said.error}))
+        if client:
+            self.attempts.note(client, bool(said.value), now)
+        return True if said.value else self.challenge()
+
+    def challenge(self) -> Reply:
+        """401 (RFC 9110, 15.5.2)."""
+        said = getattr(self.access.authenticator, "challenge", "") or "Bearer"
+        return problem(401, "wrong or missing credentials", ("WWW-Authenticate", said))
+
+    def guard(self, request: Request, question: Question, client: str) -> Reply | None:
+        """The answer to a request for a route of the host's that may not be done; None where it may. Raises Pending.
+
+        What changes something is not done for a page of another site, nor without credentials where there are some.
+        """
+        if not self.access.knows_host(request.host):
+            return self._misdirected(request)
+        if request.method in SAFE:
+            return None
+        if is_foreign(request):
+            return problem(403, "a page of another site may not ask for that")
+        if self.access.authenticator is None:
+            return None
+        known = self.knows(request, question, client)
+        return known if isinstance(known, Reply) else None if known else self.challenge()
+
+    def _misdirected(self, request: Request) -> Reply:
+        return problem(421, f"not served under the name {request.host[:100]}; see allowed_hosts")
+
+    # --- documents
+
+    def _status(self, request: Request, question: Question, sees: bool, names: list[str]) -> Reply:
+        if not sees:
+            return Reply(200, to_json({"overall": worst(question.words())}))
+        if names and any(each.explains for each in question.subjects):
+            if len(names) > 1:
+                return problem(400, "check is given more than once; ask for one at a time")
+            return one(question.explanation(names[0]))
+        return _unless_same(request, self._made("status", question, _document))
+
+    def _metrics(self, request: Request, question: Question) -> Reply:
+        from .metrics import metrics
+
+        accept = request.get("accept")
+
+        def make(whole: Any) -> Reply:
+            body, kind = metrics(whole, accept)
+            return Reply(200, body, (NO_STORE, VARY), kind)
+
+        return self._made("metrics", question, make, accept)
+
+    def _home(self, request: Request, question: Question, sees: bool) -> Reply:
+        if "text/html" not in request.get("accept").lower():
+            return links()
+        from .page import CSP, page
+
+        def make(whole: Any) -> Reply:
+            nonce = os.urandom(12).hex()
+            policy = ("Content-Security-Policy", CSP.format(nonce=nonce))
+            return Reply(
+                200,
+                page(whole, nonce=nonce, status_url="status", home="."),
+                (NO_STORE, VARY, policy),
+                "text/html; charset=utf-8",
+            )
+
+        return self._made("page", question, make) if sees else make({"overall": worst(question.words())})
+
+    def _made(self, route: str, question: Question, make: Callable[[Any], Reply], variant: str = "") -> Reply:
+        """What `make` makes of all that is known: at once if that was quick the last time, else on another thread."""
+        if self._alone or not (self._slow.get(route) and all(each.at_once for each in question.subjects)):
+            reply, seconds = _timed(question, make)
+        else:
+            said = question.get((route, variant), partial(_timed, question, make), SHARED)
+            if said.error:
+                return Reply(CODES[said.error], to_json({"status": said.error}))
+            reply, seconds = said.value
+        self._slow[route] = seconds > SLOW
+        return reply
+
+
+def _timed(question: Question, make: Callable[[Any], Reply]) -> tuple[Reply, float]:
+    """The answer, and the seconds that it took. Raises Pending for a plain subject."""
+    begun = time.perf_counter()
+    said = question.whole()
+    reply = Reply(CODES[said.error], to_json({"status": said.error})) if said.error else make(said.value)
+    return reply, time.perf_counter() - begun
+
+
+def _document(whole: Any) -> Reply:
+    """`/status`, with a tag that stays the same as long as what is known of the checks does."""
+    body, tag = tagged_json(whole)
+    return Reply(200, body, (NO_STORE, ("ETag", f'W/"{tag}"')))
+
+
+def _unless_same(request: Request, reply: Reply) -> Reply:
+    """304 where the client has it already (RFC 9110, 13.1.2: compared weakly)."""
+    tag = next((value for name, value in reply.headers if name == "ETag"), "")
+    known = [each.strip().removeprefix("W/") for each in request.get("if-none-match").split(",")]
+    return Reply(304, headers=reply.headers) if tag and ("*" in known or tag[2:] in known) else reply
+
+
+def _readiness(subject: Asked, said: Said) -> Readiness:
+    try:
+        return subject.readiness(said.error or str(said.value))
+    except Exception:
+        _log.exception("the subject failed")
+        return Readiness(False, "not ready")

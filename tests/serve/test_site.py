@@ -1,0 +1,533 @@
+"""Routes of a running server, by who asks: probes, details, tokens, names, pages of others, routes of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from support import wait_until
+
+from minimon import Check, HealthCheckHandler, HealthCheckServer, Monitor
+from minimon.serve.access import Access, Attempts
+from minimon.testing import FakeClock
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def told(self) -> tuple[int, Any]:
+        """Code and document."""
+        return self.status, json.loads(self.body) if self.body else None
+
+
+def ask(server: HealthCheckServer, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+    """The answer to one request; `Sec_Fetch_Site` stands for Sec-Fetch-Site."""
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=10.0)
+    with contextlib.closing(connection):
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+
+
+class Plain:
+    """A host's own object."""
+
+    def is_healthy(self) -> bool:
+        """Always."""
+        return True
+
+    def get_detailed_stats(self) -> dict[str, Any]:
+        """One key."""
+        return {"users": 3}
+
+
+class Switch:
+    """What a check looks at."""
+
+    def __init__(self) -> None:
+        self.on = True
+
+    def __call__(self) -> bool:
+        return self.on
+
+
+@contextlib.contextmanager
+def served(*checks: Check, subjects: Any = (), **options: Any) -> Iterator[tuple[HealthCheckServer, Monitor]]:
+    """A server of a monitor that runs, after its first round."""
+    with Monitor(checks) as monitor, HealthCheckServer(port=0, **options).serving(monitor, *subjects) as server:
+        assert wait_until(lambda: all(monitor.state(check.name).last is not None for check in checks))
+        yield server, monitor
+
+
+@pytest.fixture
+def running() -> Iterator[HealthCheckServer]:
+    """One with a critical check that is up, and another that is not."""
+    with served(Check("queue", lambda: True), Check("side", lambda: False, critical=False)) as (server, _):
+        yield server
+
+
+# Probes
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "document"),
+    [
+        ("/livez", 200, {"status": "alive"}),
+        ("/readyz", 200, {"status": "ready"}),
+        ("/readyz/queue", 200, {"status": "up"}),
+        ("/readyz/side", 503, {"status": "unknown"}),
+        ("/readyz/nobody", 404, {"error": "no check has this name"}),
+        ("/livez/", 200, {"status": "alive"}),
+    ],
+)
+def test_probes_are_answered(running: HealthCheckServer, path: str, code: int, document: Any) -> None:
+    """A check that is not critical blocks nothing."""
+    assert (code, document) == ask(running, path).told
+
+
+def test_before_the_first_round_it_is_starting() -> None:
+    """No check was looked at yet, so nobody knows."""
+    monitor = Monitor([Check("queue", lambda: True)], clock=FakeClock(1_000.0))
+    with HealthCheckServer(port=0).serving(monitor) as server:
+        seen = [ask(server, path).told for path in ("/readyz", "/startupz", "/livez", "/health")]
+    assert [(503, "not ready"), (503, "starting"), (200, "alive"), (503, "unknown")] == [
+        (code, document["status"]) for code, document in seen
+    ]
+
+
+def test_a_critical_check_that_is_down_blocks_by_name() -> None:
+    """To those who may see it; once started it stays started."""
+    switch = Switch()
+    with served(Check("queue", switch, every=0.05, fall=1, rise=1)) as (server, monitor):
+        ask(server, "/readyz")
+        switch.on = False
+        assert wait_until(lambda: monitor.state("queue").status == "down")
+        seen = ask(server, "/readyz").told, ask(server, "/startupz").told, ask(server, "/livez").told
+    blocked = {"status": "not ready", "blockers": {"queue": "down"}}
+    assert ((503, blocked), (200, {"status": "started"}), (200, {"status": "alive"})) == seen
+
+
+def test_draining_wants_no_more_requests(running: HealthCheckServer) -> None:
+    """But lives on, and can be ended."""
+    monitor = running.httpd.asker.subjects[0]._subject  # type: ignore[union-attr]
+    monitor.drain()
+    drained = [ask(running, path).told for path in ("/health", "/readyz", "/livez")]
+    monitor.drain(False)
+    assert ([(503, {"status": "draining"}), (503, {"status": "draining"}), (200, {"status": "alive"})], 200) == (
+        drained,
+        ask(running, "/readyz").status,
+    )
+
+
+def test_a_plain_subject_is_ready_when_it_is_healthy() -> None:
+    """It knows no more of itself."""
+    with HealthCheckServer(port=0).serving(Plain()) as server:
+        seen = [ask(server, path).told for path in ("/readyz", "/startupz", "/readyz/queue")]
+    ready, started = (200, {"status": "ready"}), (200, {"status": "started"})
+    assert [ready, started, (404, {"error": "no check has this name"})] == seen
+
+
+@pytest.mark.parametrize("path", ["/health", "/readyz", "/livez"])
+def test_verbose_tells_of_each_check(running: HealthCheckServer, path: str) -> None:
+    """With its status, and whether it is critical."""
+    _, document = ask(running, f"{path}?verbose").told
+    assert ("up", True) == (document["checks"]["queue"]["status"], document["checks"]["queue"]["critical"])
+
+
+# Who sees what
+
+RIGHT, WRONG = {"Authorization": "Bearer s3cret"}, {"Authorization": "Bearer wrong"}
+LOGIN = {"Authorization": "Basic dTpw"}
+
+
+class Logins:
+    """An Authenticator of a host, which takes its time."""
+
+    challenge = 'Basic realm="shop"'
+
+    def authenticate(self, scheme: str, credentials: str) -> object:
+        """One user."""
+        return "u" if (scheme, credentials) == ("basic", "dTpw") else None
+
+
+@pytest.mark.parametrize(
+    ("options", "headers", "code", "sees"),
+    [
+        ({}, {}, 200, True),
+        ({"details": "always"}, {}, 200, True),
+        ({"details": "never"}, {}, 200, False),
+        ({"details": "never", "token": "s3cret"}, RIGHT, 200, False),
+        ({"details": "authorized"}, {}, 200, False),
+        ({"details": "authorized"}, RIGHT, 200, False),
+        ({"details": "authorized", "token": "s3cret"}, {}, 200, False),
+        ({"details": "authorized", "token": "s3cret"}, RIGHT, 200, True),
+        ({"details": "authorized", "token": "s3cret"}, WRONG, 401, False),
+        ({"details": "authorized", "token": "s3cret"}, LOGIN, 401, False),
+        ({"details": "authorized", "token": "s3cret"}, {"Authorization": "s3cret"}, 401, False),
+        ({"details": "authorized", "token": "s3cret"}, {"Authorization": "bearer  s3cret "}, 200, True),
+        ({"details": "authorized", "token": "s3cret"}, {"Authorization": "Bearer \xff" + "x" * 5000}, 401, False),
+        ({"details": "authorized", "auth": Logins()}, LOGIN, 200, True),
+        ({"details": "authorized", "auth": Logins()}, RIGHT, 401, False),
+        ({"details": "always", "token": "s3cret"}, WRONG, 401, False),
+        ({"host": "0.0.0.0"}, {}, 200, False),
+        ({"host": "0.0.0.0", "token": "s3cret"}, RIGHT, 200, True),
+    ],
+)
+def test_details_are_for_those_who_may_see_them(options: Any, headers: Any, code: int, sees: bool) -> None:
+    """All others see one word; who has the wrong credentials is told so."""
+    with served(Check("queue", lambda: True), **options) as (server, _):
+        status = ask(server, "/status", **headers)
+        verbose = ask(server, "/readyz?verbose", **headers)
+    assert (code, sees, sees) == (status.status, b'"queue"' in status.body, b'"queue"' in verbose.body)
+    if not sees and code == 200:
+        assert {"overall": "healthy"} == json.loads(status.body)
+
+
+@pytest.mark.parametrize("path", ["/health", "/livez", "/readyz", "/startupz", "/metrics"])
+def test_open_routes_need_no_credentials(path: str) -> None:
+    """And wrong ones do no harm."""
+    with served(Check("queue", lambda: True), token="s3cret", details="authorized") as (server, _):
+        ask(server, "/readyz")
+        assert [200, 200] == [ask(server, path, **headers).status for headers in ({}, WRONG)]
+
+
+def test_a_challenge_says_what_is_wanted() -> None:
+    """RFC 9110, 11.6.1."""
+    with served(auth=Logins(), details="authorized") as (server, _):
+        assert 'Basic realm="shop"' == ask(server, "/status", **WRONG).headers["WWW-Authenticate"]
+
+
+def test_who_fails_often_has_to_wait() -> None:
+    """The right credentials do not help then, or one could go on to try."""
+    with served(token="s3cret", details="authorized") as (server, _):
+        codes = [ask(server, "/status", **WRONG).status for _ in range(6)]
+        late = ask(server, "/status", **RIGHT)
+        free = ask(server, "/status").status
+    assert ([401] * 5 + [429], 429, True, 200) == (codes, late.status, int(late.headers["Retry-After"]) >= 1, free)
+
+
+@pytest.mark.parametrize(
+    ("options", "sees"), [({}, True), ({"details": "authorized"}, False), ({"host": "0.0.0.0"}, True)]
+)
+def test_the_document_of_a_plain_subject_is_open(options: Any, sees: bool) -> None:
+    """Unless something was said about details."""
+    with HealthCheckServer(port=0, **options).serving(Plain()) as server:
+        assert (200, {"users": 3} if sees else {"overall": "healthy"}) == ask(server, "/status").told
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "codes"),
+    [
+        ("evil.example", {}, [421, 421, 421, 200, 200]),
+        ("localhost.evil.example", {}, [421, 421, 421, 200, 200]),
+        ("localhost:99", {}, [200, 200, 200, 200, 200]),
+        ("app.localhost", {}, [200, 200, 200, 200, 200]),
+        ("127.0.0.1", {}, [200, 200, 200, 200, 200]),
+        ("10.1.2.3:80", {}, [200, 200, 200, 200, 200]),
+        ("[::1]:80", {}, [200, 200, 200, 200, 200]),
+        ("Shop.Internal.", {"allowed_hosts": ["shop.internal"]}, [200, 200, 200, 200, 200]),
+        ("evil.example", {"host": "0.0.0.0"}, [200, 200, 200, 200, 200]),
+        ("evil.example", {"host": "0.0.0.0", "allowed_hosts": ["shop.internal"]}, [421, 421, 421, 200, 200]),
+    ],
+)
+def test_a_server_on_loopback_has_no_other_name(host: str, options: Any, codes: list[int]) -> None:
+    """A name of a stranger that leads to this machine would let his page read what is here."""
+    with served(Check("queue", lambda: True), **options) as (server, _):
+        paths = ("/status", "/metrics", "/", "/health", "/readyz/queue")
+        assert codes == [ask(server, path, Host=host).status for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [("", True), ("localhost", True), ("::1", True), ("[::1]", True), ("1.2.3.4", True), ("localhos", False)],
+)
+def test_addresses_are_nobodys_names(host: str, known: bool) -> None:
+    """Nobody but their owner can make them lead here."""
+    assert known is Access().knows_host(host)
+
+
+def test_failed_attempts_are_forgotten_when_there_are_too_many() -> None:
+    """The table of clients is bounded."""
+    attempts = Attempts()
+    for number in range(5000):
+        for _ in range(5):
+            attempts.note(str(number), False, 0.0)
+    assert (0.0, True, 1024) == (attempts.wait("0", 0.0), attempts.wait("4999", 0.0) > 0, len(attempts._failed))
+
+
+def test_waiting_grows_and_ends_with_success() -> None:
+    """Up to a minute."""
+    attempts, waits = Attempts(), []
+    for _ in range(20):
+        attempts.note("a", False, 100.0)
+        waits.append(attempts.wait("a", 100.0))
+    attempts.note("a", True, 100.0)
+    assert ([0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60], 60.0, 0.0) == (waits[:11], waits[-1], attempts.wait("a", 100.0))
+
+
+# Documents
+
+
+def test_the_same_document_is_not_sent_twice() -> None:
+    """As long as nothing was seen: 304, with the same tag."""
+    clock = FakeClock(1_000.0)
+    with HealthCheckServer(port=0).serving(Monitor([Check("queue", lambda: True)], clock=clock)) as server:
+        first = ask(server, "/status")
+        clock.advance(5.0)
+        tag = first.headers["ETag"]
+        codes = [
+            ask(server, "/status", If_None_Match=told).status for told in (tag, f'"x", {tag}', tag[2:], "*", '"x"', "")
+        ]
+        same = ask(server, "/status", If_None_Match=tag)
+    assert ([304, 304, 304, 304, 200, 200], b"", tag, True) == (
+        codes,
+        same.body,
+        same.headers["ETag"],
+        tag.startswith('W/"'),
+    )
+
+
+def test_a_change_has_another_tag(running: HealthCheckServer) -> None:
+    """So that nobody misses it."""
+    monitor = running.httpd.asker.subjects[0]._subject  # type: ignore[union-attr]
+    tag = ask(running, "/status").headers["ETag"]
+    monitor.pause("side")
+    assert tag != ask(running, "/status").headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+    ],
+)
+def test_browsers_get_a_page_and_programs_get_links(running: HealthCheckServer, accept: str, kind: str) -> None:
+    """By what they accept."""
+    assert kind == ask(running, "/", Accept=accept).headers["Content-Type"]
+
+
+def test_a_page_allows_no_script_but_its_own(running: HealthCheckServer) -> None:
+    """Each answer has a nonce of its own."""
+    pages = [ask(running, "/", Accept="text/html") for _ in range(2)]
+    policies = [page.headers["Content-Security-Policy"] for page in pages]
+    assert (True, True, True) == (
+        policies[0] != policies[1],
+        policies[0].startswith("default-src 'none'"),
+        policies[0].split("'nonce-")[1].split("'")[0].encode() in pages[0].body,
+    )
+
+
+def test_a_stranger_gets_a_page_of_one_word() -> None:
+    """No name of a check is in it."""
+    with served(Check("queue", lambda: True), details="authorized") as (server, _):
+        page = ask(server, "/", Accept="text/html")
+    assert (200, False, True) == (page.status, b"queue" in page.body, b"healthy" in page.body)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/status", "/"])
+def test_large_answers_are_made_on_another_thread_and_shared(path: str) -> None:
+    """Who asks for a small one meanwhile does not wait; all who ask at that time get the same."""
+    monitor = Monitor([Check(f"check {n}", lambda: True) for n in range(2000)], clock=FakeClock(1_000.0))
+    with HealthCheckServer(port=0).serving(monitor) as server:
+        headers = {"Accept": "text/html"} if path == "/" else {}
+        first = ask(server, path, **headers)
+        again = [ask(server, path, **headers) for _ in range(2)]
+        names = {thread.name for thread in threading.enumerate()}
+    assert (200, again[0].body, True) == (first.status, again[1].body, "minimon-ask" in names)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/status", "/metrics", "/readyz?verbose", "/livez", "/startupz", "/health?verbose"]
+)
+def test_a_server_without_a_subject_answers_every_route(path: str) -> None:
+    """With what it knows: nothing."""
+    with HealthCheckServer(port=0).start() as server:
+        assert ask(server, path, Accept="text/html").status in (200, 503)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/status", "/metrics", "/readyz?verbose", "/livez", "/startupz", "/health?verbose"]
+)
+def test_several_subjects_answer_every_route(path: str) -> None:
+    """Whatever they are."""
+    with served(Check("queue", lambda: True), subjects=(Plain(), Monitor())) as (server, _):
+        assert ask(server, path, Accept="text/html").status in (200, 503)
+
+
+# Routes of the host
+
+
+class Shop(HealthCheckHandler):
+    """A host's own routes."""
+
+    def do_GET(self) -> None:
+        """A few."""
+        if self.path == "/own":
+            self._say(threading.current_thread().name)
+        elif self.path == "/slow":
+            threading.Event().wait(0.5)
+            self._say("slow")
+        elif self.path == "/split":
+            self.send_response(200)
+            self.send_header("X", "a\r\nSet-Cookie: b")
+        elif self.path == "/raises":
+            raise RuntimeError("s3cret")
+        else:
+            super().do_GET()
+
+    def do_POST(self) -> None:
+        """Say what came."""
+        self._say(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
+
+    def _say(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[HealthCheckServer]:
+    """With a token."""
+    with HealthCheckServer(port=0, handler=Shop, token="s3cret").serving(Plain()) as server:
+        yield server
+
+
+def test_a_route_of_the_host_runs_on_the_task_pool(shop: HealthCheckServer) -> None:
+    """And answers as one of http.server does."""
+    assert (200, b"minimon-task") == (ask(shop, "/own").status, ask(shop, "/own").body)
+
+
+def test_a_slow_route_of_the_host_makes_nobody_wait(shop: HealthCheckServer) -> None:
+    """It is answered when it is."""
+    answers: list[bytes] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(shop, "/slow").body))
+    thread.start()
+    seen = ask(shop, "/health").status, list(answers)
+    thread.join()
+    assert ((200, []), [b"slow"]) == (seen, answers)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("/nowhere", 404), ("/split", 500), ("/raises", 500), ("/health", 200), ("/status", 200)]
+)
+def test_other_paths_are_as_ever(shop: HealthCheckServer, path: str, code: int) -> None:
+    """What raises is 500 without its text, and no header is split by data."""
+    answer = ask(shop, path)
+    assert (code, False, None) == (answer.status, b"s3cret" in answer.body, answer.headers["Set-Cookie"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 401),
+        (WRONG, 401),
+        (RIGHT, 200),
+        ({**RIGHT, "Origin": "http://evil.example"}, 403),
+        ({**RIGHT, "Origin": "null"}, 403),
+        ({**RIGHT, "Sec_Fetch_Site": "cross-site"}, 403),
+        ({**RIGHT, "Sec_Fetch_Site": "same-site"}, 403),
+        ({**RIGHT, "Sec_Fetch_Site": "same-origin"}, 200),
+        ({**RIGHT, "Sec_Fetch_Site": "none"}, 200),
+        ({**RIGHT, "Host": "evil.example"}, 421),
+    ],
+)
+def test_what_changes_something_is_guarded(shop: HealthCheckServer, headers: Any, code: int) -> None:
+    """A page of another site cannot have it done, nor one without the token."""
+    assert code == ask(shop, "/own", "POST", b"x", **headers).status
+
+
+def test_the_own_page_may_ask(shop: HealthCheckServer) -> None:
+    """An Origin that is the Host."""
+    own = f"{shop.host}:{shop.port}"
+    assert (200, b"hello") == ask(shop, "/own", "POST", b"hello", **RIGHT, Host=own, Origin=f"http://{own}")[::2]
+
+
+def test_a_body_is_asked_for_where_it_is_wanted(shop: HealthCheckServer) -> None:
+    """Expect: 100-continue (RFC 9110, 10.1.1)."""
+    with socket.create_connection((shop.host, shop.port), timeout=10.0) as client:
+        head = "POST /own HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n"
+        client.sendall(f"{head}Authorization: Bearer s3cret\r\nConnection: close\r\n\r\n".encode())
+        asked = client.recv(100)
+        client.sendall(b"hello")
+        answer = b"".join(iter(lambda: client.recv(1000), b""))
+    assert (b"HTTP/1.1 100 Continue\r\n\r\n", True) == (asked, answer.endswith(b"hello"))
+
+
+def test_too_many_slow_routes_are_refused() -> None:
+    """503, to be tried again, and the server answers on."""
+
+    class Hanging(HealthCheckHandler):
+        def do_GET(self) -> None:
+            """Until the end."""
+            free.wait(20.0)
+
+    free = threading.Event()
+    with HealthCheckServer(port=0, handler=Hanging).serving(Plain()) as server:
+        clients = [socket.create_connection((server.host, server.port), timeout=10.0) for _ in range(120)]
+        for client in clients:
+            client.sendall(b"GET /x HTTP/1.0\r\n\r\n")
+        refused = [client for client in clients if client is clients[-1]]
+        answer = refused[0].recv(1000)
+        health = ask(server, "/health").status
+        free.set()
+        for client in clients:
+            client.close()
+    assert (True, True, 200) == (answer.startswith(b"HTTP/1.1 503"), b"Retry-After: 1" in answer, health)
+
+
+# A unix socket
+
+
+@pytest.fixture
+def path(tmp_path: Any) -> str:
+    """A short one."""
+    return str(tmp_path / "m.sock")
+
+
+def over(path: str) -> bytes:
+    """What is answered there."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10.0)
+        client.connect(path)
+        client.sendall(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return b"".join(iter(lambda: client.recv(1000), b""))
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
+def test_a_unix_socket_is_for_its_owner(path: str) -> None:
+    """Nobody else may connect, details are shown, and it is gone afterwards."""
+    with HealthCheckServer(f"unix:{path}").serving(Plain()):
+        seen = over(path), os.stat(path).st_mode & 0o777
+    assert (True, 0o600, False) == (b'{"users": 3}' in seen[0], seen[1], os.path.exists(path))
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
+def test_a_unix_socket_that_was_left_behind_is_taken_over(path: str) -> None:
+    """One that somebody listens on is not; nor a file that is none."""
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(path)
+    left.close()
+    with HealthCheckServer(f"unix:{path}").serving(Plain()):
+        with pytest.raises(OSError, match=f"cannot listen on unix:{path}: Address already in use"):
+            HealthCheckServer(f"unix:{path}").start(Plain())
+        assert b"200 OK" in over(path)
+    pathlib.Path(path).write_text("precious")
+    with pytest.raises(OSError, match="cannot listen on unix:"):
+        HealthCheckServer(f"unix:{path}").start(Plain())
+    assert "precious" == pathlib.Path(path).read_text()
