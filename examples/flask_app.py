@@ -1,0 +1,21 @@
+"""A Flask application with minimon before it: `flask --app examples/flask_app run --no-reload`, or this file."""
+
+from flask import Flask
+
+from minimon import Check, Monitor
+
+monitor = Monitor([Check("queue", lambda: True, every=5), Check("search", "http://localhost:9200/", every=15)])
+app = Flask(__name__)
+app.wsgi_app = monitor.wrap_wsgi(app.wsgi_app, details="always")  # /health and the like; the page is at /-/
+application = app
+
+
+@app.get("/")
+def shop():
+    """The host's own route."""
+    return "the shop is open\n"
+
+
+if __name__ == "__main__":
+    with monitor:
+        app.run(port=8000)
