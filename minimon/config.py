@@ -62,7 +62,7 @@ LARGEST_SECRET = 1 << 20
 DEEPEST = 32
 """Levels of nesting in a configuration file at most."""
 
-SERVER = ("host", "port")
+SERVER = ("host", "port", "token", "details", "allowed_hosts")
 MONITOR = ("name", "min_workers", "max_workers", "defaults", "canary", "state_file")
 SECTIONS = ("server", "monitor", "checks")
 LISTS = ("checks", "to_monitor")
@@ -372,8 +372,9 @@ def _known(where: str, said: Any, known: Sequence[str]) -> Mapping[str, Any]:
 
 def _server(said: Mapping[str, Any], secrets: _Secrets) -> dict[str, Any]:
     server = dict(_known("server", said, SERVER))
-    if "host" in server:
-        server["host"] = secrets.text("server.host", server["host"])
+    for key in ("host", "token"):
+        if key in server:
+            server[key] = secrets.text(f"server.{key}", server[key])
     try:
         HealthCheckServer(**server)  # opens nothing
     except ConfigError as error:

@@ -113,10 +113,21 @@ with monitor, HealthCheckServer(port=8081).serving(monitor):
 
 STARTED = """\
 monitor.start()
-server = HealthCheckServer(port=8081).start(monitor)
+application = monitor.wrap_wsgi(application)        # probes and /metrics; /status and the page below /-/
+application = monitor.wrap_asgi(application, details="authorized", token=secret)
 ...
-server.stop()
 monitor.stop()
+"""
+
+ROUTED = """\
+class Shop(HealthCheckHandler):
+    def do_POST(self):                                   # on a thread of a small pool
+        flush_caches(self.path, self.rfile.read())
+        self.send_response(204)
+        self.end_headers()
+
+HealthCheckServer("unix:/run/shop.sock", handler=Shop).start(monitor)
+HealthCheckServer("0.0.0.0", token=secret, handler=Shop).start(monitor)
 """
 
 OWN = """\
@@ -205,7 +216,7 @@ GIVEN = ("Change", "CheckState", "Result", "Response", "Fault")
 
 MONITOR = (
     *("start", "stop", "running", "add", "remove", "pause", "resume", "check"),
-    *("is_healthy", "overall", "state", "snapshot", "explain"),
+    *("is_healthy", "overall", "readiness", "drain", "state", "snapshot", "explain"),
 )
 """The methods of a Monitor that a host calls."""
 
@@ -545,6 +556,12 @@ def _hosts(page: Page) -> None:
     page.title('HealthCheckServer(host="127.0.0.1", port=8080)')
     page.prose(page.texts.of("serve.server", "HealthCheckServer"), "  ")
     _methods(page, "serve.server", "HealthCheckServer", ("start", "stop", "serving"))
+    page.title("Within a web application: Monitor.wrap_wsgi, wrap_asgi, wsgi_app, asgi_app")
+    page.prose(page.texts.of("serve.mount"), "  ")
+    page.prose(page.texts.of("monitor", "Monitor.wrap_wsgi"), "  ")
+    page.title("Routes of your own: HealthCheckHandler")
+    page.prose(page.texts.of("serve.handler", "HealthCheckHandler"), "  ")
+    page.code(ROUTED)
     for title, room in (("The check `minimon`", "watch"), ("canary", "canary"), ("state_file", "store")):
         page.title(title)
         page.prose(page.texts.of(room), "  ")

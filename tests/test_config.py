@@ -199,6 +199,8 @@ def test_bad_json_is_refused(write: Write, content: object, message: str) -> Non
         ({"server": []}, "server must be an object, got a list"),
         ({"server": {"prt": 80}, **one()}, "server.prt: unknown option; did you mean 'port'?"),
         ({"server": {"port": "80"}, **one()}, "server.port must be a whole number from 0 to 65535, got '80'"),
+        ({"server": {"token": ""}, **one()}, "server.token must not be empty; leave it out to have none"),
+        ({"server": {"details": "no"}, **one()}, "server.details must be never, authorized or always, got 'no'"),
         ({"server": {"host": ""}, **one()}, "server.host must be an address, got ''"),
         ({"monitor": {"max_wrokers": 2}, **one()}, "monitor.max_wrokers: unknown option; did you mean 'max_workers'?"),
         ({"monitor": {"min_workers": 0}, **one()}, "monitor.min_workers must be a whole number, 1 or more, got 0"),
