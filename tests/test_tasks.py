@@ -154,8 +154,8 @@ def test_a_task_shows_what_it_is(tasks: Tasks) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_has_no_tasks(tasks: Tasks) -> None:
     """Those of the parent are none of its own."""
-    task = tasks.submit("long", wait_for_the_end)
+    task, pool = tasks.submit("long", wait_for_the_end), tasks._pool
     tasks.after_fork()  # as the child does
     seen = tasks.get(task.id)
     task.cancel()
-    assert None is seen
+    assert (None, True) == (seen, pool.stop(time.monotonic() + 5.0))  # which has no threads of the parent

@@ -13,6 +13,7 @@ from browser import Browser, Tab, browsing, program
 from support import wait_until
 from test_page import EVERY, EVIL, snapshot, view
 
+from minimon import Check, HealthCheckServer, Monitor
 from minimon.serve.page import CSP, page
 
 pytestmark = [
@@ -290,3 +291,20 @@ def test_on_paper_it_is_black_on_white(tab: Tab) -> None:
     style = "getComputedStyle(document.body)"
     seen = tab.run(f"[{style}.color, {style}.backgroundColor, document.getElementById('tools').offsetParent]")
     assert ["rgb(0, 0, 0)", "rgb(255, 255, 255)", None] == seen
+
+
+def test_the_servers_own_page_is_alive(another: Tab) -> None:
+    """As a HealthCheckServer serves it, with its own policy: a check that goes down is seen, and nothing is refused."""
+    up = threading.Event()
+    up.set()
+    checks = [Check("queue <img src=x onerror=alert(1)>", up.is_set, every=0.05, fall=1, rise=1)]
+    with Monitor(checks, name="shop") as monitor, HealthCheckServer(port=0).serving(monitor) as server:
+        assert wait_until(lambda: monitor.overall() == "healthy")
+        another.open(f"http://{server.host}:{server.port}/")
+        before = another.run("document.title")
+        up.clear()
+        assert wait_until(lambda: monitor.overall() == "unhealthy")
+        updated(another)
+        another.wait("document.title.includes('1 down')")
+        seen = another.run("document.querySelectorAll('img').length"), another.errors
+    assert (True, (0, [])) == ("shop" in before, seen)
