@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 DEEPEST = 32
@@ -37,11 +37,19 @@ def tagged_json(document: Any) -> tuple[bytes, str]:
     if type(checks) is not dict or not all(type(key) is str for key in document):
         body = to_json(document)
         return body, f"{hash(body) & MASK:x}"
-    parts = {key: to_json(value) for key, value in document.items() if key != "checks"}
-    views = [to_json({name: view})[1:-1] for name, view in checks.items()]
-    parts["checks"] = b"".join((b"{", b", ".join(views), b"}"))
-    tag = hash(tuple(part for key, part in parts.items() if key not in CHANGING))
-    return b"{" + b", ".join([to_json(key) + b": " + parts[key] for key in document]) + b"}", f"{tag & MASK:x}"
+    pieces, tag = [b"{"], 0
+    for key, value in document.items():
+        made = [to_json(value)] if key != "checks" else [b"{", *_joined(checks), b"}"]
+        if key not in CHANGING:
+            tag ^= hash((key, *made))
+        pieces += [b", " * (len(pieces) > 1), to_json(key), b": ", *made]
+    return b"".join((*pieces, b"}")), f"{tag & MASK:x}"
+
+
+def _joined(checks: dict[str, Any]) -> Iterator[bytes]:
+    """Each of them, as a member of an object."""
+    for number, (name, view) in enumerate(checks.items()):
+        yield (b", " if number else b"") + to_json({name: view})[1:-1]
 
 
 MASK = (1 << 64) - 1

@@ -38,12 +38,14 @@ ROWS = {
     "exit": "exits",
     "snapshot": "snapshot",
     "metrics": "metrics",
+    "serving": "serving",
+    "abuse": "abuse",
     "jsonpath": "queries",
     "day": "day",
     "blackhole": "blackhole",
 }
 """Each row's name, and its file. The longest is the last."""
-WITH_PEERS = ("fetch", "polling", "hostile", "host", "record", "import", "metrics", "jsonpath")
+WITH_PEERS = ("fetch", "polling", "hostile", "host", "record", "import", "metrics", "jsonpath", "abuse")
 LONGEST = 900.0
 """Seconds for a row; the longest one needs 600."""
 

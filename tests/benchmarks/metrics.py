@@ -1,8 +1,9 @@
-"""/metrics of many checks: against prometheus_client for the same samples, and how long no other thread could run."""
+"""/metrics and /status of many checks: against prometheus_client and json, and how long no other thread could run."""
 
 from __future__ import annotations
 
 import gc
+import json
 import random
 import statistics
 import threading
@@ -15,7 +16,9 @@ from lines import Line, measuring, median_ratio, skip, spread
 from minimon import Check, Outcome, Result
 from minimon.model import result_view
 from minimon.registry import Registry
+from minimon.serve.exposition import tagged_json
 from minimon.serve.metrics import metrics
+from minimon.serve.page import page
 from minimon.testing import FakeClock
 
 CHECKS = 10_000
@@ -129,6 +132,7 @@ def measure(quick: bool) -> Iterator[Line]:
     yield Line("metrics", f"{number} checks: no other thread could run for", max(held), "ms", 20, note)
     samples = sum(not line.startswith(b"#") for line in body.splitlines())
     yield Line("metrics", f"its {samples} samples", len(body) / 1e6, "MB")
+    yield from status(document, rounds)
     try:
         peer = theirs(body.decode())
     except ImportError:
@@ -141,6 +145,22 @@ def measure(quick: bool) -> Iterator[Line]:
     yield median_ratio("metrics", "against prometheus_client, the same samples", mine, others, 0.1, "ms CPU")
     openmetrics = [ms_cpu(lambda: metrics(document, "application/openmetrics-text")) for _ in range(rounds)]
     yield Line("metrics", "as OpenMetrics", statistics.median(openmetrics), "ms CPU")
+
+
+def status(document: dict[str, Any], rounds: int) -> Iterator[Line]:
+    """The document of /status with its tag, against json.dumps of the same; and the page of the same."""
+    assert json.loads(tagged_json(document)[0]) == json.loads(json.dumps(document))
+    gc.collect()
+    gc.freeze()
+    pairs = [
+        (ms_cpu(lambda: tagged_json(document)), ms_cpu(lambda: json.dumps(document).encode())) for _ in range(rounds)
+    ]
+    mine, others = map(list, zip(*pairs))
+    yield median_ratio("metrics", "/status, against json.dumps", mine, others, 1.0, "ms CPU")
+    for what, run in (("/status", lambda: tagged_json(document)), ("the page", lambda: page(document, nonce="x"))):
+        held = gaps(run, 2 * rounds)
+        note = f"{spread(held, 1)}; {len(tagged_json(document)[0]) / 1e6:.1f} MB of JSON"
+        yield Line("metrics", f"{what}: no other thread could run for", max(held), "ms", 20, note)
 
 
 if __name__ == "__main__":

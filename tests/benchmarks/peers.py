@@ -8,7 +8,7 @@ import sys
 
 from fresh import output
 
-PACKAGES = ("requests", "prometheus_client", "pycurl", "python-jsonpath", "jsonpath-ng")
+PACKAGES = ("requests", "prometheus_client", "pycurl", "python-jsonpath", "jsonpath-ng", "waitress")
 
 
 class NoPeersError(Exception):
