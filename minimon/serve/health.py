@@ -173,6 +173,7 @@ class Question:
 
     def __init__(self, asker: Asker) -> None:
         self.over = False  # whether its time is over
+        self.known: Any = None  # whether the client is known, or the answer if its credentials are wrong
         self.subjects = asker.subjects
         self._asker = asker
         self._calls: dict[Hashable, _Call] = {}

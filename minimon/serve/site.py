@@ -131,13 +131,10 @@ class Site:
 
     def _verbose(self, reply: Reply, request: Request, question: Question, client: str) -> Reply:
         """With each check, for those who may see that."""
-        if not reply.body or self._sees(request, question, client) is not True:
+        if self._sees(request, question, client) is not True:
             return reply
-        checks: dict[str, Any] = {}
-        for said in question.documents():
-            if isinstance(said.value, dict) and isinstance(said.value.get("checks"), dict):
-                checks.update(said.value["checks"])
-        return with_checks(reply, checks) if checks else reply
+        more = self._made("verbose", question, partial(_verbosely, reply), f"{reply.status} {reply.body!r}")
+        return more if more.status == reply.status else reply  # a subject that fails changes no answer of its probes
 
     # --- who sees what
 
@@ -151,6 +148,12 @@ class Site:
 
     def knows(self, request: Request, question: Question, client: str) -> bool | Reply:
         """Whether the client has the right credentials, or the answer to wrong ones. Raises Pending."""
+        if question.known is None:
+            question.known = self._knows(request, question, client)
+        known: bool | Reply = question.known
+        return known
+
+    def _knows(self, request: Request, question: Question, client: str) -> bool | Reply:
         given, authenticator = credentials(request), self.access.authenticator
         if given is None or authenticator is None:
             return False
@@ -202,7 +205,7 @@ class Site:
         return _unless_same(request, self._made("status", question, _document))
 
     def _metrics(self, request: Request, question: Question) -> Reply:
-        from .metrics import metrics
+        from .metrics import metrics, prefers_openmetrics
 
         accept = request.get("accept")
 
@@ -210,7 +213,7 @@ class Site:
             body, kind = metrics(whole, accept)
             return Reply(200, body, (NO_STORE, VARY), kind)
 
-        return self._made("metrics", question, make, accept)
+        return self._made("metrics", question, make, str(prefers_openmetrics(accept)))
 
     def _home(self, request: Request, question: Question, sees: bool) -> Reply:
         if "text/html" not in request.get("accept").lower():
@@ -254,6 +257,13 @@ def _document(whole: Any) -> Reply:
     """`/status`, with a tag that stays the same as long as what is known of the checks does."""
     body, tag = tagged_json(whole)
     return Reply(200, body, (NO_STORE, ("ETag", f'W/"{tag}"')))
+
+
+def _verbosely(reply: Reply, whole: Any) -> Reply:
+    """The same with the checks of all subjects."""
+    parts = whole.get("subjects", [whole]) if isinstance(whole, dict) else []
+    checks = [part["checks"] for part in parts if isinstance(part, dict) and isinstance(part.get("checks"), dict)]
+    return with_checks(reply, {name: view for each in checks for name, view in each.items()}) if checks else reply
 
 
 def _unless_same(request: Request, reply: Reply) -> Reply:

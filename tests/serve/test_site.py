@@ -148,6 +148,21 @@ def test_verbose_tells_of_each_check(running: HealthCheckServer, path: str) -> N
     assert ("up", True) == (document["checks"]["queue"]["status"], document["checks"]["queue"]["critical"])
 
 
+class Broken:
+    """Raises, whatever it is asked."""
+
+    def is_healthy(self) -> bool:
+        raise RuntimeError("no")
+
+    get_detailed_stats = is_healthy
+
+
+def test_verbose_changes_no_code() -> None:
+    """The process lives, whatever its subject says."""
+    with HealthCheckServer(port=0).serving(Broken()) as server:
+        assert (200, {"status": "alive"}) == ask(server, "/livez?verbose").told
+
+
 # Who sees what
 
 RIGHT, WRONG = {"Authorization": "Bearer s3cret"}, {"Authorization": "Bearer wrong"}
