@@ -410,6 +410,37 @@ def test_a_client_that_drips_is_dropped(quick: HealthCheckServer, piece: bytes) 
     assert time.monotonic() - start < 2.0
 
 
+def test_a_body_that_does_not_come_is_waited_for_no_longer(quick: HealthCheckServer) -> None:
+    """The whole request has one deadline: 408, and the connection is closed."""
+    start = time.monotonic()
+    answer = exchange(quick, b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n1234")
+    assert (408, True) == (split(answer)[0], time.monotonic() - start < 1.4)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64 << 10])
+def test_a_connection_goes_on_after_a_body(server: HealthCheckServer, size: int) -> None:
+    """However it comes: its end is known, so what follows is the next request."""
+    head = f"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode()
+    last = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with connected(server) as client:
+        for piece in (head[:20], head[20:] + b"x" * (size - 1), b"x" + last[:9], last[9:]):
+            client.sendall(piece)
+        answer = until_closed(client)
+    assert [b"405", b"200"] == [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
+
+
+def test_ten_thousand_requests_at_once_are_cut_at_a_hundred(server: HealthCheckServer) -> None:
+    """A client that wants more connects again, and others are answered meanwhile."""
+    with connected(server) as client:
+        client.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            client.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10_000)
+        client.settimeout(10.0)
+        seen = ask(server)
+        answers = until_closed(client).count(b"HTTP/1.1 200")
+    assert (HEALTHY, 100) == (seen, answers)
+
+
 def test_a_slow_reader_is_dropped(quick: HealthCheckServer) -> None:
     """An answer that nobody reads is not held for ever."""
     with connected(quick) as client:
