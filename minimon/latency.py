@@ -337,7 +337,7 @@ class Latency:
         latency.answered = Series.load(latency._slot, plain["answered"])
         latency._failed = None if plain["failed"] is None else Series.load(latency._slot, plain["failed"])
         latency.seconds, gone = float(plain["seconds"]), plain["gone"]
-        if not 0.0 <= latency.seconds < math.inf or not all(0 <= a <= b < 1 << 53 for a, b in zip([0, *gone], gone)):
+        if not 0.0 <= latency.seconds < 1e15 or not all(0 <= a <= b < 1 << 53 for a, b in zip([0, *gone], gone)):
             raise ValueError("totals that cannot be")
         packed = _TOTALS.pack(*gone)
         latency._gone = _NO_TOTALS if packed == _NO_TOTALS else packed

@@ -179,7 +179,7 @@ class Monitor:
         if not isinstance(strict, bool):
             raise ConfigError(f"monitor {name!r}: strict must be True or False, got {strict!r:.60}")
         self.name, self._strict = name, strict
-        self.draining = False
+        self.draining = self.was_ready = False
         self._bounds = _bounds(min_workers, max_workers)
         self._defaults = _defaults(defaults) if defaults else {}
         self._clock: Clock = clock or SystemClock()
@@ -445,11 +445,13 @@ class Monitor:
         looked, blockers = self._registry.readiness()
         word = "not ready" if blockers or life is None else "ready"
         word = "draining" if self.draining else "starting" if life is not None and not looked else word
+        self.was_ready = self.was_ready or word == "ready"
         return {"ready": word == "ready", "status": word, "blockers": blockers}
 
     def drain(self, on: bool = True) -> None:
         """Want no more requests: `/readyz` and `/health` are 503 from now on, `/livez` stays 200. Polling goes on."""
         if self.draining is not on:
+            self.readiness()  # remembers whether it was ready
             self.draining = on
             self._registry.tell("", "drain" if on else "undrain")
 

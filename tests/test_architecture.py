@@ -24,8 +24,8 @@ probes.opener probes.http probes.tcp probes
 books scheduler notify canary store watch poller
 waiting compat compat.httsleep
 tasks
-serve serve.exposition serve.framing serve.access serve.page_assets serve.page_values serve.page_check serve.page
-serve.metrics serve.routing
+serve serve.complaints serve.exposition serve.framing serve.access
+serve.page_assets serve.page_values serve.page_check serve.page serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.httpd serve.server serve.mount
 monitor
 testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing
@@ -456,4 +456,4 @@ def test_a_host_with_logging_hears_it() -> None:
     setup = "import logging, sys\nlogging.basicConfig(stream=sys.stdout, format='%(name)s', level='INFO')\n"
     lines = python(setup + QUIET).stdout.splitlines()
     names = {line for line in lines if line.startswith("minimon")}
-    assert {"minimon.monitor", "minimon.poller", "minimon.notify", "minimon.server", "minimon.health"} <= names
+    assert {"minimon.monitor", "minimon.poller", "minimon.notify", "minimon.server"} <= names

@@ -68,7 +68,7 @@ class Access(NamedTuple):
     local: bool = True
     """Whether only this machine reaches it: it is bound to loopback, or to a unix socket."""
     bound: str = "localhost"
-    """The address it is bound to."""
+    """The loopback address it is bound to, which no other site's name may lead to; "" for all others."""
 
     def sees(self, known: bool, plain: bool = False) -> bool:
         """Whether a client sees details; `plain`: of a subject that shows its own document to everybody by default."""
@@ -77,7 +77,7 @@ class Access(NamedTuple):
 
     def knows_host(self, host: str) -> bool:
         """Whether it may be asked under that name: another site's name that leads here is not ours."""
-        if not (self.local or self.hosts) or not host:
+        if not (self.bound or self.hosts) or not host:
             return True
         return host in ("localhost", self.bound, *self.hosts) or host.endswith(".localhost") or _is_address(host)
 
@@ -103,7 +103,8 @@ def is_foreign(request: Request) -> bool:
     site, origin = request.get("sec-fetch-site").lower(), request.get("origin").lower()
     if site:
         return site not in ("same-origin", "none")
-    return bool(origin) and origin.partition("://")[2] != request.get("host").lower()
+    host = request.get("host").lower()
+    return bool(origin) and not (host and origin in (f"http://{host}", f"https://{host}"))
 
 
 class Attempts:
@@ -134,6 +135,9 @@ def check_access(given: Mapping[str, Any], host: str, local: bool) -> Access:
         raise ConfigError("server: token and auth are two ways to say who may see details; give one of them")
     if auth is not None and not callable(getattr(auth, "authenticate", None)):
         raise ConfigError(f"server: auth must have authenticate(scheme, credentials), got {auth!r:.60}")
+    challenge = getattr(auth, "challenge", "")
+    if not isinstance(challenge, str) or not challenge.isascii() or not (challenge.isprintable()):
+        raise ConfigError(f"server: the challenge of auth must be a printable ASCII text, got {challenge!r:.60}")
     if details is not None and details not in DETAILS:
         raise ConfigError(f"server: details must be never, authorized or always, got {details!r:.60}")
     listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [None]
@@ -142,4 +146,6 @@ def check_access(given: Mapping[str, Any], host: str, local: bool) -> Access:
     if any(re.search("[/@ ]|:[0-9]*$", str(name)) for name in listed):
         raise ConfigError(f"server: allowed_hosts must be names without scheme and port, got {names!r:.60}")
     authenticator = auth if token is None else Token(token)
-    return Access(authenticator, details, tuple(str(name).lower() for name in listed), local, host.lower())
+    hosts = tuple(str(name).lower().rstrip(".") for name in listed)
+    bound = host.lower() if local and not host.startswith("unix:") else ""  # no browser reaches a unix socket
+    return Access(authenticator, details, hosts, local, bound)

@@ -37,9 +37,10 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came of it."""
+    """What came of it: the head, with what is small behind it, and a large body, which is not copied."""
 
     sent: bytes
+    body: bytes
     close: bool
 
 
@@ -60,8 +61,8 @@ class Server(Protocol):
     def wants_body(self, request: Request) -> bool:
         """Whether anybody will look at the body."""
 
-    def refusal(self, code: int) -> bytes:
-        """The answer to what is no request."""
+    def refusal(self, code: int, head: bytes) -> bytes:
+        """The answer to what is no request, of which this much came."""
 
 
 class Connection:
@@ -69,7 +70,18 @@ class Connection:
 
     __slots__ = (
         *("asked", "awaited", "closed", "deadline", "more", "peer", "sock", "_began", "_deaf", "_ends", "_head"),
-        *("_last", "_lingers", "_looked", "_received", "_request", "_requests", "_server", "_skipped", "_unsent"),
+        *(
+            "_body",
+            "_last",
+            "_lingers",
+            "_looked",
+            "_received",
+            "_request",
+            "_requests",
+            "_server",
+            "_skipped",
+            "_unsent",
+        ),
     )
 
     def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
@@ -82,7 +94,7 @@ class Connection:
         self._server = server
         self._received = bytearray()
         self._looked = 0  # bytes of it in which there is no end of a head
-        self._unsent = memoryview(b"")
+        self._unsent = self._body = memoryview(b"")  # what has to go, and what behind it
         self._head = b""  # of the request of which the body is coming in, and
         self._request: Request | None = None
         self._last = False  # closed once all is sent
@@ -99,6 +111,12 @@ class Connection:
         return self.asked is None and not self._unsent
 
     @property
+    def since(self) -> float:
+        """Since when it waits for a request (monotonic)."""
+        times = self._server.times
+        return self.deadline - (times.head if self._began or not self._requests else times.idle)
+
+    @property
     def reads(self) -> bool:
         """True while there is room for what the client says."""
         return not self._deaf and (self.waits or self._lingers or len(self._received) < MAX_HEAD)
@@ -106,7 +124,8 @@ class Connection:
     @property
     def is_last(self) -> bool:
         """True when the request being answered is the last one."""
-        return self._ends or self._deaf or self._requests >= REQUESTS
+        over = self._deaf and not (self._received and self._is_whole())
+        return self._ends or over or self._requests >= REQUESTS
 
     @property
     def writes(self) -> bool:
@@ -119,16 +138,19 @@ class Connection:
             data = self.sock.recv(STEP)
         except (BlockingIOError, InterruptedError):
             return False
-        except OSError:
-            data = b""
+        except OSError:  # a reset: nobody wants an answer any more
+            self.close()
+            return True
         if data and not (self._received or self._unsent or self._last or self._ends or self.asked or self._request):
             answer = self._server.quick(data)
             if answer is not None and self._requests < REQUESTS - 1:
                 return self._send_quickly(answer)
         if not data:
             self._deaf = True
-            if self.waits or self._lingers:
+            if self._lingers or (self.waits and not self._is_whole()):
                 self.close()
+            else:
+                self.go_on()
         elif not (self._last or self._lingers):
             self._received += data
             self.go_on()
@@ -147,6 +169,12 @@ class Connection:
         self._send(answer[sent:], False)
         return True
 
+    def _is_whole(self) -> bool:
+        """Whether another request is there already."""
+        if self._request is not None:
+            return len(self._received) >= self._request.length
+        return end_of_head(self._received) > 0
+
     def resume(self) -> None:
         """Ask again for the answer that was to come later."""
         if self.asked is not None and not self._unsent:
@@ -158,6 +186,9 @@ class Connection:
         self.more = False
         if not self.waits or self._last or self._lingers or self.closed:
             return
+        if not self._skipped and self._request is None and self._received.startswith(b"\r\n"):
+            self._skipped = True  # one empty line before a request is tolerated (RFC 9112, 2.2)
+            del self._received[:2]
         if self._received and not self._began:
             self._began, self.deadline = True, time.monotonic() + self._server.times.head
         if self._request is None:
@@ -169,9 +200,6 @@ class Connection:
 
     def _take_head(self) -> None:
         received = self._received
-        if not self._skipped and received.startswith(b"\r\n"):
-            self._skipped = True  # one empty line before a request is tolerated (RFC 9112, 2.2)
-            del received[:2]
         end = end_of_head(received, self._looked)
         if end > MAX_HEAD or (not end and len(received) > MAX_HEAD):
             return self.refuse(early_fault(received) or 431)
@@ -208,33 +236,39 @@ class Connection:
         body = bytes(self._received[: request.length])
         del self._received[: request.length]
         self._requests += 1
+        head, self._head = self._head, b""
         self._request, self._began, self._skipped = None, False, False
-        self._answer(Asked(request, self._head, body))
+        self._answer(Asked(request, head, body))
 
     def _answer(self, asked: Asked) -> None:
         answer = self._server.respond(self, asked)
         self.asked = asked if answer is None else None
         if answer is not None:
-            self._send(answer.sent, answer.close or self.is_last)
+            self._send(answer.sent, answer.close or self.is_last, answer.body)
 
     def refuse(self, code: int) -> None:
         """Answer with an error, and close."""
-        self._send(self._server.refusal(code), True)
+        self._send(self._server.refusal(code, self._head or bytes(self._received[:8])), True)
 
-    def _send(self, data: bytes, last: bool) -> None:
-        self._unsent, self._last = memoryview(data), last
+    def _send(self, data: bytes, last: bool, body: bytes = b"") -> None:
+        if body and not hasattr(self.sock, "sendmsg"):  # as on Windows
+            data, body = data + body, b""
+        self._unsent, self._last, self._body = memoryview(data), last, memoryview(body)
         self.deadline = time.monotonic() + self._server.times.send
         self.writable()
 
     def writable(self) -> None:
         """Send on."""
         try:
-            sent = self.sock.send(self._unsent)
+            sent = self.sock.sendmsg((self._unsent, self._body)) if self._body else self.sock.send(self._unsent)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             self.close()
             return
+        if self._body and sent >= len(self._unsent):
+            sent -= len(self._unsent)
+            self._unsent, self._body = self._body, memoryview(b"")
         self._unsent = self._unsent[sent:]
         if not self._unsent:
             self._sent()
@@ -242,7 +276,7 @@ class Connection:
     def _sent(self) -> None:
         times = self._server.times
         self.deadline = time.monotonic() + (times.linger if self._last else times.idle)
-        if self._ends or self._deaf:
+        if self._ends or (self._deaf and self._last):
             self.close()
         elif self._last:
             self._lingers = True

@@ -85,11 +85,21 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
             raise ValueError(f"a line break in the header {keyword[:60]!r}")
         super().send_header(keyword, value)
 
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """As the base class; raises ValueError for a line break."""
+        if message is not None and _SPLIT.search(message):
+            raise ValueError("a line break in the phrase of an answer")
+        super().send_response(code, message)
+
+    def handle_expect_100(self) -> bool:
+        """The body is here already."""
+        return True
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """The base class's refusals, as JSON; the connection is closed after them."""
+        """An error as JSON, with the message; the connection is closed after it."""
         self.close_connection = True
         self.request_version = "HTTP/1.1"  # the base class sends no head to what it holds for HTTP/0.9
-        self.reply(refused(code))
+        self.reply(refused(code) if message is None else Reply(code, to_json({"error": message})))
 
     def version_string(self) -> str:
         """What the Server header says: no version, neither ours nor Python's."""
@@ -112,9 +122,35 @@ def refusal_of(method: str) -> Reply:
     return refused if refused is not None and refused.status == 501 else problem(404, "not found")
 
 
+def framed(made: bytes, request: Request, closes: bool) -> tuple[bytes, bytes, bool]:
+    """What a handler of the host has written, so that the connection stays in order: head, body, whether it ends.
+
+    Raises ValueError for what is no answer.
+    """
+    head, blank, body = made.partition(b"\r\n\r\n")
+    if not made.startswith(b"HTTP/1.") or not blank:
+        raise ValueError(f"a route of the host wrote no answer, but {made[:60]!r}")
+    names = {line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
+    if request.method == "HEAD":
+        body = b""
+    elif b"content-length" not in names and b"transfer-encoding" not in names:
+        closes = True  # as in HTTP/1.0: it ends with the connection
+    if b"connection" not in names and (closes or request.old):
+        head += b"\r\nConnection: close" if closes else b"\r\nConnection: keep-alive"
+    return head + blank, body, closes
+
+
+def phrase_of(code: int) -> str:
+    """What stands beside a code; "Error" for one that nobody knows."""
+    try:
+        return HTTPStatus(code).phrase
+    except ValueError:
+        return "Error"
+
+
 def refused(code: int) -> Reply:
     """The answer to a request that cannot be served."""
-    return Reply(code, to_json({"error": HTTPStatus(code).phrase.lower()}))
+    return Reply(code, to_json({"error": phrase_of(code).lower()}))
 
 
 class Writer:
@@ -125,12 +161,22 @@ class Writer:
         self._date = ""
         self._made: dict[tuple[Reply, bool, bool, bool], bytes] = {}
 
-    def answer(self, reply: Reply, request: Request, closes: bool) -> bytes:
-        """The answer to this request; `closes` says that the connection ends with it."""
+    def parts(self, reply: Reply, request: Request, closes: bool) -> tuple[bytes, bytes]:
+        """The head, with a small body, and a large one, which is shared by all who get it."""
+        if len(reply.body) <= SMALL or request.method == "HEAD" or reply.status in BODILESS:
+            return self.answer(reply, request, closes), b""
+        self._mind_the_time()
+        return self._make(reply, True, request.old, closes), reply.body
+
+    def _mind_the_time(self) -> None:
         second = int(time.time())
         if second != self._second:
             self._second, self._date = second, email.utils.formatdate(second, usegmt=True)
             self._made.clear()
+
+    def answer(self, reply: Reply, request: Request, closes: bool) -> bytes:
+        """The whole answer to this request; `closes` says that the connection ends with it."""
+        self._mind_the_time()
         if len(reply.body) > SMALL:
             return self._make(reply, request.method == "HEAD", request.old, closes)
         key = reply, request.method == "HEAD", request.old, closes
@@ -140,7 +186,7 @@ class Writer:
         return made
 
     def _make(self, reply: Reply, is_head: bool, old: bool, closes: bool) -> bytes:
-        lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}", "Server: minimon", f"Date: {self._date}"]
+        lines = [f"HTTP/1.1 {reply.status} {phrase_of(reply.status)}", "Server: minimon", f"Date: {self._date}"]
         if reply.status not in BODILESS:
             lines += [f"Content-Type: {reply.kind}", f"Content-Length: {len(reply.body)}"]
         for name, value in (*reply.headers, *ALWAYS):
@@ -152,10 +198,11 @@ class Writer:
         head = "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
         return head if is_head or reply.status in BODILESS else head + reply.body
 
-    def refusal(self, code: int) -> bytes:
-        """The whole answer to what is not even a request."""
-        return self.answer(refused(code), NOBODY, True)
+    def refusal(self, code: int, is_head: bool = False) -> bytes:
+        """The whole answer to what is not even a request; to HEAD without a body (RFC 9110, 9.3.2)."""
+        return self.answer(refused(code), NO_HEAD if is_head else NOBODY, True)
 
 
 NOBODY = Request("GET", "/", "", (), "", False, False, 0, False)
+NO_HEAD = NOBODY._replace(method="HEAD")
 """What stands for a request that could not be read."""

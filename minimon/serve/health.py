@@ -13,16 +13,18 @@ from functools import partial
 from typing import Any, Protocol
 
 from ..errors import ConfigError, UnknownCheckError
-from ..log import logger
 from ..pool import Pool
 from ..text import quoted
+from .complaints import Complaints
 from .exposition import plain
 from .routing import Readiness, Said, worst
 
-_log = logger("health")
-
 PATIENCE = 1.0
 """Seconds that a plain subject has to answer."""
+KINDS = ("ask", "page", "login")
+"""What is done on other threads, two of each kind: subjects asked, large answers made, credentials looked at."""
+MOST_CALLS = 64
+"""Calls of a kind that are unfinished at most."""
 SHARED = 1.0
 """Seconds for which a large answer is given to all who ask for the same: it costs time to make, and memory to keep."""
 
@@ -44,18 +46,15 @@ class Pending(Exception):
 class _Call:
     """One call of something slow, on a thread that may hang."""
 
-    def __init__(self, function: Callable[[], Any], wake: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[[], Any], wake: Callable[[], None], complaints: Complaints) -> None:
         self._function = function
-        self._wake = wake
+        self._wake, self._complaints = wake, complaints
         self.said: Said | None = None
         self.ended = 0.0
+        self.wanted = 0  # how many wait for it
 
     def __call__(self) -> None:
-        try:
-            said = Said(value=self._function())
-        except BaseException:  # a SystemExit of the host's too is an answer that did not come
-            said = Said("error")
-            _log.exception("the subject failed")
+        said = at_once(self._function, self._complaints) if self.wanted > 0 else Said("unknown")
         self.ended = time.monotonic()
         self.said = said
         self._wake()
@@ -72,14 +71,22 @@ class Asker:
         self.subjects = tuple(Asked(subject) for subject in subjects)
         self._wake = wake
         self._calls: dict[Hashable, _Call] = {}
-        self._pool = Pool("minimon-ask", 0, 2, eager=True)
+        self.complaints = Complaints()
+        # Apart from each other: a subject that hangs keeps nobody from logging in, nor many logins a probe from asking.
+        self._pools = {kind: Pool(f"minimon-{kind}", 0, 2, eager=True) for kind in KINDS}
 
-    def call(self, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> _Call:
-        """The call that is in flight, or ended less than `lasts` seconds ago; else a new one."""
-        call = self._calls.get(key)
+    def call(self, kind: str, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> _Call | None:
+        """The call that is in flight, or ended less than `lasts` seconds ago; else a new one. None if too many wait."""
+        call = self._calls.get((kind, key))
         if call is None or (call.said is not None and call.ended + lasts <= time.monotonic()):
-            call = self._calls[key] = _Call(function, self._wake)
-            self._pool.submit(call)
+            if self._pools[kind].unfinished >= MOST_CALLS:
+                self.complaints.tell("more to do than it can")
+                return None
+            call = self._calls[kind, key] = _Call(function, self._wake, self.complaints)
+            call.wanted = 1
+            self._pools[kind].submit(call)
+        else:
+            call.wanted += 1
         return call
 
     def forget(self, now: float) -> float:
@@ -90,12 +97,14 @@ class Asker:
 
     def stop(self, deadline: float) -> bool:
         """Wait for calls in flight until `deadline` (time.monotonic); True when none is left."""
-        return self._pool.stop(deadline)
+        ended = [pool.stop(deadline) for pool in self._pools.values()]  # each of them, whatever became of the others
+        return all(ended)
 
     def after_fork(self) -> None:
         """In the child: nothing in flight, nobody to ask."""
         self._calls.clear()
-        self._pool.after_fork()
+        for pool in self._pools.values():
+            pool.after_fork()
 
 
 class Asked:
@@ -131,6 +140,11 @@ class Asked:
     def plain(self) -> bool:
         """Whether it shows its own document, which nobody but the host knows."""
         return not self._has_snapshot
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether it says that it was ready once."""
+        return getattr(self._subject, "was_ready", False) is True
 
     def readiness(self, word: str) -> Readiness:
         """Whether it wants requests, if `word` is what it says of its health."""
@@ -174,18 +188,32 @@ class Question:
     def __init__(self, asker: Asker) -> None:
         self.over = False  # whether its time is over
         self.known: Any = None  # whether the client is known, or the answer if its credentials are wrong
-        self.subjects = asker.subjects
+        self.subjects, self.complaints = asker.subjects, asker.complaints
+        self.root = ""  # what stands before the paths, where they are mounted
         self._asker = asker
         self._calls: dict[Hashable, _Call] = {}
 
-    def get(self, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> Said:
-        """What a slow function gives, on another thread; shared with all who ask for the same. Raises Pending."""
-        call = self._calls.get(key)
+    def get(self, kind: str, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> Said:
+        """What a slow function gives, on another thread; shared with all who ask for the same. Raises Pending.
+
+        Said("unknown") when it does not come in time, or too much waits already.
+        """
+        call = self._calls.get((kind, key))
         if call is None:
-            call = self._calls[key] = self._asker.call(key, function, lasts)
+            call = self._asker.call(kind, key, function, lasts)
+            if call is None:
+                return Said("unknown")
+            self._calls[kind, key] = call
         if call.said is None and not self.over:
             raise Pending
         return call.said or Said("unknown")
+
+    def give_up(self) -> None:
+        """Its time is over, or nobody wants the answer any more."""
+        if not self.over:
+            self.over = True
+            for call in self._calls.values():
+                call.wanted -= 1
 
     def words(self) -> list[Said]:
         """The word of each subject. Raises Pending."""
@@ -206,7 +234,7 @@ class Question:
 
     def explanation(self, name: str) -> Said:
         """What the first subject says that has a check of this name; missing if none tells of checks."""
-        said = [at_once(partial(each.explanation, name)) for each in self.subjects if each.explains]
+        said = [at_once(partial(each.explanation, name), self.complaints) for each in self.subjects if each.explains]
         found = [one.value if isinstance(one.value, Said) else one for one in said]
         order = ("", "missing")
         return min(found, key=lambda one: order.index(one.error) if one.error in order else 2)
@@ -225,13 +253,15 @@ class Question:
 
 def _ask_one(question: Question, subject: Asked, method: str) -> Said:
     function = getattr(subject, method)
-    return at_once(function) if subject.at_once else question.get((subject, method), function)
+    return (
+        at_once(function, question.complaints) if subject.at_once else question.get("ask", (subject, method), function)
+    )
 
 
-def at_once(function: Callable[[], Any]) -> Said:
-    """What a function gives, in the caller's thread."""
+def at_once(function: Callable[[], Any], complaints: Complaints) -> Said:
+    """What a function of the host gives, in the caller's thread."""
     try:
         return Said(value=function())
-    except BaseException:  # as above
-        _log.exception("the subject failed")
+    except BaseException:  # a SystemExit of the host's too is an answer that did not come
+        complaints.failed("the subject")
         return Said("error")

@@ -24,7 +24,7 @@ from ..tasks import Task, Tasks
 from .access import Access
 from .connection import Answer, Asked, Connection, Times
 from .framing import Head, Request, read_head
-from .handler import HealthCheckHandler, Writer, refusal_of
+from .handler import HealthCheckHandler, Writer, framed, refusal_of
 from .health import PATIENCE, Asker, Pending, Question
 from .routing import Reply, place, problem
 from .site import Site
@@ -65,9 +65,9 @@ class Httpd(http.server.HTTPServer):
         self.tasks = Tasks()
         self.site = Site(access)
         self.times = Times()
-        self._writer, self._complaints = Writer(), Complaints()
+        self._writer, self._complaints = Writer(), self.asker.complaints
         self._heads: dict[bytes, Head] = {}
-        self._connections: dict[Connection, None] = {}  # the one that waits longest first
+        self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._parked: dict[Connection, Wait] = {}  # those whose answer is made elsewhere
         self._ready: dict[Connection, None] = {}  # those that have sent more than one request
         self._due = NEVER  # when the next deadline is, at the earliest
@@ -163,14 +163,17 @@ class Httpd(http.server.HTTPServer):
 
     def _accept(self) -> None:
         """Take some of those who wait: a burst of them has been served sooner, and the others wait no longer for it."""
-        for _ in range(BURST):
+        for number in range(BURST):
             try:
                 sock, address = self.socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError as error:  # no descriptor left: make one free, and do not spin meanwhile
-                self._complaints.note(f"connections that cannot be accepted: {error}", time.monotonic())
-                self._drop_longest_waiting()
+                self._complaints.tell(f"connections that cannot be accepted: {error.strerror}")
+                if number:  # perhaps nobody waits any more: the system looks for a descriptor first
+                    return
+                if self._drop_longest_waiting():
+                    continue
                 self._selector.unregister(self.socket)
                 self._accept_at = time.monotonic() + PAUSE
                 self._due = min(self._due, self._accept_at)
@@ -179,9 +182,11 @@ class Httpd(http.server.HTTPServer):
 
     def _welcome(self, sock: socket.socket, peer: str) -> None:
         if len(self._connections) >= MOST:
-            self._complaints.note(f"more than {MOST} connections", time.monotonic())
-            if not self._drop_longest_waiting():
-                sock.close()
+            self._complaints.tell(f"more than {MOST} connections")
+            if not self._drop_longest_waiting():  # all of them wait for an answer
+                with contextlib.suppress(OSError), sock:
+                    sock.setblocking(False)
+                    sock.send(self._writer.refusal(503))
                 return
         with contextlib.suppress(OSError):
             sock.setblocking(False)
@@ -192,10 +197,10 @@ class Httpd(http.server.HTTPServer):
         self._settle(connection)
 
     def _drop_longest_waiting(self) -> bool:
-        connection = next((one for one in self._connections if one.waits), None)
-        if connection is not None:
-            self._forget(connection)
-        return connection is not None
+        waiting = [one for one in self._connections if one.waits]
+        if waiting:
+            self._forget(min(waiting, key=lambda one: one.since))
+        return bool(waiting)
 
     def _serve(self, connection: Connection, events: int) -> None:
         if connection.closed:
@@ -272,10 +277,10 @@ class Httpd(http.server.HTTPServer):
         """Whether anybody will look at the body: a handler of the host."""
         return self.RequestHandlerClass is not HealthCheckHandler and place(request.path) is None
 
-    def refusal(self, code: int) -> bytes:
+    def refusal(self, code: int, head: bytes) -> bytes:
         """The answer to what is no request."""
-        self._complaints.note(ABUSES.get(code, "requests that cannot be read"), time.monotonic())
-        return self._writer.refusal(code)
+        self._complaints.tell(ABUSES.get(code, "requests that cannot be read"))
+        return self._writer.refusal(code, head.startswith(b"HEAD "))
 
     def respond(self, connection: Connection, asked: Asked) -> Answer | None:
         """The answer of a route; None while it is made elsewhere."""
@@ -286,8 +291,8 @@ class Httpd(http.server.HTTPServer):
             self._parked[connection] = wait
             self._due = min(self._due, wait.deadline)
             return None
-        except Exception:  # of a subject or a handler of the host
-            _log.exception("an answer failed")
+        except BaseException:  # of a subject or a handler of the host: a SystemExit too is no reason to serve no more
+            self._complaints.failed("an answer")
             reply = problem(500, "internal server error")
         self._parked.pop(connection, None)
         if _log.tells(logging.DEBUG):
@@ -298,7 +303,11 @@ class Httpd(http.server.HTTPServer):
         if isinstance(reply, Answer):
             return reply
         closes = connection.is_last or not asked.request.keeps
-        return Answer(self._writer.answer(reply, asked.request, closes), closes)
+        try:
+            return Answer(*self._writer.parts(reply, asked.request, closes), closes)
+        except Exception:  # headers of somebody's own
+            self._complaints.failed("an answer")
+            return Answer(self._writer.refusal(500), b"", True)
 
     def _reply(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
         request = asked.request
@@ -324,7 +333,11 @@ class Httpd(http.server.HTTPServer):
         if not wait.task.finished:
             raise Pending
         if wait.task.error is not None:
-            raise wait.task.error
+            try:
+                raise wait.task.error
+            except BaseException:
+                self._complaints.failed("a route of the host")
+            return problem(500, "internal server error")
         if wait.task.result is None:
             return problem(503, "no answer in time", ("Retry-After", "1"))
         answer: Answer = wait.task.result
@@ -398,24 +411,6 @@ ABUSES = {
     431: "heads that are too large",
 }
 """Kinds of abuse by the code that answers them."""
-QUIET = 60.0
-"""Seconds between two lines of the log about one kind of abuse."""
-
-
-class Complaints:
-    """Tells of abuse in the log: of each kind one line a minute, with how often it came since the last one."""
-
-    def __init__(self) -> None:
-        self._noted: dict[str, tuple[float, int]] = {}  # when it was told last, and how often it came since
-
-    def note(self, kind: str, now: float) -> None:
-        """It has come once more. The log says only what has happened, nothing of what was sent."""
-        told, times = self._noted.get(kind, (-QUIET, 0))
-        if now - told < QUIET:
-            self._noted[kind] = told, times + 1
-            return
-        self._noted[kind] = now, 0
-        _log.warning("the health server got %s%s", kind, f" ({times} more since the last line)" if times else "")
 
 
 class Wait:
@@ -428,7 +423,7 @@ class Wait:
 
     def give_up(self) -> None:
         """Its time is over, or nobody wants it any more."""
-        self.question.over = True
+        self.question.give_up()
         if self.task is not None:
             self.task.cancel()
 
@@ -436,7 +431,8 @@ class Wait:
 def _handled(handler: Any, asked: Asked, peer: str, server: Httpd, is_last: bool, task: Task) -> Answer:
     """What a handler of the host makes of a request. On a worker of the task pool."""
     made = handler(asked.head + asked.body, (peer, 0), server)
-    return Answer(made.wfile.getvalue(), bool(made.close_connection) or is_last)
+    closes = bool(made.close_connection) or is_last or not asked.request.keeps
+    return Answer(*framed(made.wfile.getvalue(), asked.request, closes))
 
 
 def _remove_stale(path: str) -> None:

@@ -45,13 +45,21 @@ class Mount:
         access: Access = check_access(given, "", local=False)
         self._prefix: Any = prefix
         self._asker, self._site = Asker((subject,)), Site(access, alone=True)
+        self._site.base = "/" if prefix is WHOLE else str(prefix)
 
     def respond(
-        self, method: str, path: str, headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        *,
+        root: str = "",
     ) -> Reply | None:
         """The answer to a request; None for a path that is the application's.
 
-        `path` is percent-encoded, with the query. Nothing is read, sent or waited for.
+        `path` is percent-encoded, with the query; `root` is where the application is mounted. Nothing is read, sent
+        or waited for.
         """
         path, _, query = path.partition("?")
         ours = self._place(path)
@@ -60,7 +68,9 @@ class Mount:
         pairs = headers.items() if isinstance(headers, Mapping) else headers
         fields = tuple((name.lower(), value) for name, value in pairs)
         request = Request(method, ours, query, fields, "", True, False, 0, False)
-        reply = self._site.respond(request, Question(self._asker))
+        question = Question(self._asker)
+        question.root = root
+        reply = self._site.respond(request, question)
         return reply if reply is not None or self._prefix is not WHOLE else problem(404, "not found")
 
     def _place(self, path: str) -> str | None:
@@ -79,9 +89,10 @@ class Mount:
         self, application: Wsgi | None, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """The application with our pages before it."""
-        path = quote(environ.get("PATH_INFO", "").encode("latin-1"), safe="/;:@&=+$,!~*'()")
+        path = quote(environ.get("PATH_INFO", "").encode("latin-1", "replace"), safe="/;:@&=+$,!~*'()")
         query, method = environ.get("QUERY_STRING", ""), environ["REQUEST_METHOD"]
-        reply = self.respond(method, f"{path or '/'}?{query}", _fields(environ))
+        root = quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace"), safe="/")
+        reply = self.respond(method, f"{path or '/'}?{query}", _fields(environ), root=root)
         if reply is None:
             assert application is not None  # else there would be an answer
             return application(environ, start_response)
@@ -102,13 +113,18 @@ class Mount:
             await application(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _live(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
 
     async def _asgi_reply(self, scope: Scope) -> Reply | None:
-        root, path = scope.get("root_path", ""), scope["path"]
-        path = path[len(root) :] if root and path.startswith(root) else path
-        target = f"{quote(path, safe='/')}?{scope.get('query_string', b'').decode('latin-1')}"
+        root, path = scope.get("root_path", "").rstrip("/"), scope["path"]
+        path = path[len(root) :] if root and path.startswith(f"{root}/") else path
+        target = (
+            f"{quote(path.encode('utf-8', 'replace'), safe='/')}?{scope.get('query_string', b'').decode('latin-1')}"
+        )
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope.get("headers", ())]
-        work = partial(self.respond, scope["method"], target, fields)
+        root = quote(root.encode("utf-8", "replace"), safe="/")
+        work = partial(self.respond, scope["method"], target, fields, root=root)
         if self._place(path) is None or self._place(path)[1:].split("/")[0] in PROBES:  # type: ignore[index]
             return work()
         import asyncio

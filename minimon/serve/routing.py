@@ -124,6 +124,10 @@ def worst(said: list[Said]) -> str:
     return next((word for word in order if word in words), "healthy") if said else "unknown"
 
 
+MOST_BLOCKERS = 100
+"""Blockers that are named."""
+
+
 class Readiness(NamedTuple):
     """Whether requests may come."""
 
@@ -146,7 +150,7 @@ def ready_reply(found: Readiness, sees: bool) -> Reply:
     """The answer of `/readyz`; blockers are named to those who may see them."""
     said: dict[str, Any] = {"status": found.word}
     if sees and found.blockers:
-        said["blockers"] = found.blockers
+        said["blockers"] = dict(list(found.blockers.items())[:MOST_BLOCKERS])
     return Reply(200 if found.ready else 503, to_json(said))
 
 
@@ -168,7 +172,8 @@ def with_checks(reply: Reply, checks: Mapping[str, Any]) -> Reply:
     import json
 
     shown = ("status", "critical", "paused", "explanation")
-    told = {name: {key: view.get(key) for key in shown} for name, view in checks.items()}
+    views = {str(name): view for name, view in checks.items() if isinstance(view, Mapping)}
+    told = {name: {key: view.get(key) for key in shown} for name, view in views.items()}
     return reply._replace(body=to_json({**json.loads(reply.body), "checks": told}))
 
 
@@ -181,7 +186,11 @@ def one(said: Said) -> Reply:
     return Reply(200, to_json(said.value))
 
 
-def links() -> Reply:
-    """The answer of `/` to programs."""
-    listed = [{"rel": path[1:], "href": path} for path in ROUTES if path in PATHS and path != "/"]
+def links(root: str = "", base: str = "/") -> Reply:
+    """The answer of `/` to programs: `root` stands before the paths, `base` is where this one and `/status` are."""
+    listed = [
+        {"rel": path[1:], "href": root + path if path != "/status" else f"{base}status"}
+        for path in ROUTES
+        if path in PATHS and path != "/"
+    ]
     return Reply(200, to_json({"links": listed}))

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..log import logger
-from .access import SAFE, Access, Attempts, credentials, is_foreign
+from .access import SAFE, Access, Attempts, Authenticator, Token, credentials, is_foreign
 from .exposition import tagged_json, to_json
 from .framing import Request
 from .health import SHARED, Asked, Question, at_once
@@ -41,8 +40,6 @@ from .routing import (
     worst,
 )
 
-_log = logger("site")
-
 VARY = ("Vary", "Accept")
 SLOW = 0.005
 """Seconds: what takes longer to make is made on a thread of its own the next time."""
@@ -56,6 +53,7 @@ class Site:
 
     def __init__(self, access: Access, alone: bool = False) -> None:
         self.access = access
+        self.base = "/"  # where the page and /status are
         self._alone = alone  # whether whoever asks waits alone, so that nothing is made on another thread
         self.attempts = Attempts()
         self._started = False  # whether it was ready once
@@ -69,7 +67,7 @@ class Site:
             return None
         try:
             return word_reply(subjects[0].word())
-        except Exception:  # told on the long way
+        except BaseException:  # told on the long way
             return None
 
     def respond(self, request: Request, question: Question, client: str = "") -> Reply | None:
@@ -120,7 +118,7 @@ class Site:
     def _ready(self, question: Question) -> Readiness:
         words = question.words()
         found = readiness([_readiness(each, said) for each, said in zip(question.subjects, words)])
-        self._started = self._started or found.ready
+        self._started = self._started or found.ready or any(each.was_ready for each in question.subjects)
         return found
 
     def _one_check(self, name: str, question: Question) -> Reply:
@@ -161,13 +159,15 @@ class Site:
         left = self.attempts.wait(client, now) if client else 0.0
         if left > 0:
             return problem(429, "too many wrong attempts; wait", ("Retry-After", str(int(left) + 1)))
-        ask = partial(authenticator.authenticate, *given)
-        said = at_once(ask) if self._alone else question.get(("credentials", *given), ask)
+        ask = partial(_asked, authenticator, *given)
+        quick = self._alone or isinstance(authenticator, Token)  # which only compares
+        said = at_once(ask, question.complaints) if quick else question.get("login", given, ask)
         if said.error:
             return Reply(CODES[said.error], to_json({"status": said.error}))
+        right = bool(said.value)
         if client:
-            self.attempts.note(client, bool(said.value), now)
-        return True if said.value else self.challenge()
+            self.attempts.note(client, right, now)
+        return True if right else self.challenge()
 
     def challenge(self) -> Reply:
         """401 (RFC 9110, 15.5.2)."""
@@ -217,7 +217,7 @@ class Site:
 
     def _home(self, request: Request, question: Question, sees: bool) -> Reply:
         if "text/html" not in request.get("accept").lower():
-            return links()
+            return links(question.root, question.root + self.base)
         from .page import CSP, page
 
         def make(whole: Any) -> Reply:
@@ -234,10 +234,12 @@ class Site:
 
     def _made(self, route: str, question: Question, make: Callable[[Any], Reply], variant: str = "") -> Reply:
         """What `make` makes of all that is known: at once if that was quick the last time, else on another thread."""
-        if self._alone or not (self._slow.get(route) and all(each.at_once for each in question.subjects)):
-            reply, seconds = _timed(question, make)
+        at_once = all(each.at_once for each in question.subjects)
+        whole = question.whole if at_once else partial(_same, question.whole())  # a plain subject is asked beforehand
+        if self._alone or not self._slow.get(route, True):
+            reply, seconds = _timed(whole, make)
         else:
-            said = question.get((route, variant), partial(_timed, question, make), SHARED)
+            said = question.get("page", (route, variant), partial(_timed, whole, make), SHARED)
             if said.error:
                 return Reply(CODES[said.error], to_json({"status": said.error}))
             reply, seconds = said.value
@@ -245,10 +247,23 @@ class Site:
         return reply
 
 
-def _timed(question: Question, make: Callable[[Any], Reply]) -> tuple[Reply, float]:
-    """The answer, and the seconds that it took. Raises Pending for a plain subject."""
+def _asked(authenticator: Authenticator, scheme: str, given: str) -> object:
+    """Who that is. Raises TypeError for a coroutine, which would be taken for somebody."""
+    known = authenticator.authenticate(scheme, given)
+    if hasattr(known, "__await__"):
+        getattr(known, "close", bool)()
+        raise TypeError("authenticate() returned a coroutine; give one that runs it to its end")
+    return known
+
+
+def _same(said: Said) -> Said:
+    return said
+
+
+def _timed(whole: Callable[[], Said], make: Callable[[Any], Reply]) -> tuple[Reply, float]:
+    """The answer, and the seconds that it took."""
     begun = time.perf_counter()
-    said = question.whole()
+    said = whole()
     reply = Reply(CODES[said.error], to_json({"status": said.error})) if said.error else make(said.value)
     return reply, time.perf_counter() - begun
 
@@ -276,6 +291,5 @@ def _unless_same(request: Request, reply: Reply) -> Reply:
 def _readiness(subject: Asked, said: Said) -> Readiness:
     try:
         return subject.readiness(said.error or str(said.value))
-    except Exception:
-        _log.exception("the subject failed")
+    except BaseException:  # see at_once
         return Readiness(False, "not ready")

@@ -188,9 +188,34 @@ def test_other_protocols_are_the_applications(monitor: Monitor) -> None:
     assert b"of the host: /health" == seen[2]
 
 
-def test_a_root_path_is_left_away(monitor: Monitor) -> None:
+@pytest.mark.parametrize(("root", "path"), [("/app", "/app/health"), ("/app/", "/app/health"), ("/", "/health")])
+def test_a_root_path_is_left_away(monitor: Monitor, root: str, path: str) -> None:
     """Where the server puts it before the path."""
-    assert 200 == over_asgi(monitor.wrap_asgi(asgi_application), "/app/health", root_path="/app")[0]
+    assert b'{"status": "healthy"}' == over_asgi(monitor.wrap_asgi(asgi_application), path, root_path=root)[2]
+
+
+def test_links_lead_to_where_it_is_mounted(monitor: Monitor) -> None:
+    """Probes at the root of the application, the document below the prefix."""
+    seen = over_wsgi(monitor.wrap_wsgi(application, details="always"), "/-/", SCRIPT_NAME="/app")
+    links = {link["rel"]: link["href"] for link in json.loads(seen[2])["links"]}
+    assert ("/app/health", "/app/-/status") == (links["health"], links["status"])
+
+
+@pytest.mark.parametrize("path", ["/\ud800", "/readyz/\ud800"])
+def test_an_odd_path_breaks_nothing(monitor: Monitor, path: str) -> None:
+    """Of the application, or of ours."""
+    assert over_asgi(monitor.wrap_asgi(asgi_application), path)[0] in (200, 404) if path[1] == "r" else True
+
+
+def test_a_websocket_is_closed() -> None:
+    """Where there is no application beside."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    asyncio.run(Monitor().asgi_app()({"type": "websocket"}, None, send))
+    assert ["websocket.close"] == sent
 
 
 def test_an_answer_can_be_had_without_a_server(monitor: Monitor) -> None:

@@ -441,6 +441,27 @@ def test_ten_thousand_requests_at_once_are_cut_at_a_hundred(server: HealthCheckS
     assert (HEALTHY, 100) == (seen, answers)
 
 
+def test_a_half_closed_client_gets_all_of_its_answers(server: HealthCheckServer) -> None:
+    """It says no more, but listens."""
+    with connected(server) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
+        client.shutdown(socket.SHUT_WR)
+        assert 10 == until_closed(client).count(b"HTTP/1.1 200")
+
+
+def test_an_empty_line_begins_no_request(quick: HealthCheckServer) -> None:
+    """A connection that says nothing more is closed without a word."""
+    ask = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert 2 == exchange(quick, ask + ask + b"\r\n").count(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("field", [b"Host: b", b"Content-Length: 99999", b"Transfer-Encoding: chunked", b"Expect: tea"])
+def test_a_refused_head_has_no_body(server: HealthCheckServer, field: bytes) -> None:
+    """HEAD never has one (RFC 9110, 9.3.2)."""
+    answer = exchange(server, b"HEAD /health HTTP/1.1\r\nHost: localhost\r\n" + field + b"\r\n\r\n")
+    assert (True, True) == (400 <= split(answer)[0] < 500, answer.endswith(b"\r\n\r\n"))
+
+
 def test_a_slow_reader_is_dropped(quick: HealthCheckServer) -> None:
     """An answer that nobody reads is not held for ever."""
     with connected(quick) as client:

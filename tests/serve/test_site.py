@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from support import wait_until
 
-from minimon import Check, HealthCheckHandler, HealthCheckServer, Monitor
+from minimon import Check, ConfigError, HealthCheckHandler, HealthCheckServer, Monitor
 from minimon.serve.access import Access, Attempts
 from minimon.testing import FakeClock
 
@@ -364,7 +364,7 @@ def test_large_answers_are_made_on_another_thread_and_shared(path: str) -> None:
         first = ask(server, path, **headers)
         again = [ask(server, path, **headers) for _ in range(2)]
         names = {thread.name for thread in threading.enumerate()}
-    assert (200, again[0].body, True) == (first.status, again[1].body, "minimon-ask" in names)
+    assert (200, again[0].body, True) == (first.status, again[1].body, "minimon-page" in names)
 
 
 @pytest.mark.parametrize(
@@ -545,3 +545,193 @@ def test_a_unix_socket_that_was_left_behind_is_taken_over(path: str) -> None:
     with pytest.raises(OSError, match="cannot listen on unix:"):
         HealthCheckServer(f"unix:{path}").start(Plain())
     assert "precious" == pathlib.Path(path).read_text()
+
+
+# What an attack found
+
+
+class Leaving(HealthCheckHandler):
+    """A host's routes that do what they should not."""
+
+    def do_GET(self) -> None:
+        """By path."""
+        if self.path == "/exit":
+            raise SystemExit(3)
+        if self.path == "/junk":
+            self.wfile.write(b"junk")
+        if self.path == "/phrase":
+            self.send_response(200, "OK\r\nSet-Cookie: a=b")
+        if self.path == "/endless":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"to the end")
+        if self.path == "/error":
+            self.send_error(499, "not today")
+
+    def do_HEAD(self) -> None:
+        """With a body, which is wrong."""
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"12345")
+
+
+@pytest.fixture(scope="module")
+def leaving() -> Iterator[HealthCheckServer]:
+    """A server of these routes."""
+    with HealthCheckServer(port=0, handler=Leaving).serving(Plain()) as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", ["/exit", "/junk", "/phrase", "/nothing"])
+def test_a_route_of_the_host_that_fails_ends_nothing(leaving: HealthCheckServer, path: str) -> None:
+    """Whatever it raises, or writes: 500, and the server answers on."""
+    answer = ask(leaving, path)
+    assert (500, None, 200) == (answer.status, answer.headers["Set-Cookie"], ask(leaving, "/health").status)
+
+
+def test_an_answer_without_a_length_ends_with_its_connection(leaving: HealthCheckServer) -> None:
+    """As in HTTP/1.0, and the client is told."""
+    answer = ask(leaving, "/endless")
+    assert (b"to the end", "close") == (answer.body, answer.headers["Connection"])
+
+
+def test_an_error_of_the_host_has_its_text(leaving: HealthCheckServer) -> None:
+    """And any code."""
+    assert (499, {"error": "not today"}) == ask(leaving, "/error").told
+
+
+def test_head_of_a_route_of_the_host_has_no_body(leaving: HealthCheckServer) -> None:
+    """Or the next answer would be misread."""
+    with socket.create_connection((leaving.host, leaving.port), timeout=10.0) as client:
+        client.sendall(b"HEAD /x HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.0\r\n\r\n")
+        answers = b"".join(iter(lambda: client.recv(1000), b"")).split(b"HTTP/1.1 ")
+    assert (b"200", True, b"200") == (answers[1][:3], answers[1].endswith(b"\r\n\r\n"), answers[2][:3])
+
+
+class Ending(Plain):
+    """Ends the program, whatever it is asked, from the second time on."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def overall(self) -> str:
+        """Fine at first."""
+        self.asked += 1
+        if self.asked > 1:
+            raise SystemExit("no")
+        return "healthy"
+
+    def snapshot(self) -> dict[str, Any]:
+        """Never."""
+        raise SystemExit("no")
+
+    readiness = explain = state = snapshot
+
+
+def test_a_subject_that_ends_the_program_ends_no_server() -> None:
+    """On no route, and on no way to it."""
+    paths = ["/health", "/health", "/readyz", "/readyz/a", "/status", "/status?check=a", "/health?verbose", "/metrics"]
+    with HealthCheckServer(port=0).serving(Ending()) as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=10.0)
+        codes = []
+        for path in paths:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            codes.append((response.status, bool(response.read())))
+        connection.close()
+        assert (200, 200) == (codes[0][0], ask(server, "/livez").status)
+    assert {(200, True), (500, True), (503, True)} >= {*codes}
+
+
+@pytest.mark.parametrize("challenge", [b"Basic", 5, "a\r\nb", "ä"])
+def test_a_challenge_is_a_text(challenge: Any) -> None:
+    """It stands in a header."""
+    auth = Logins()
+    auth.challenge = challenge
+    with pytest.raises(ConfigError, match="the challenge of auth must be a printable ASCII text"):
+        HealthCheckServer(auth=auth)
+
+
+def test_a_coroutine_is_nobody() -> None:
+    """It is true, whatever it would say."""
+
+    class Async(Logins):
+        async def authenticate(self, scheme: str, credentials: str) -> object:  # type: ignore[override]
+            return None
+
+    with served(Check("queue", lambda: True), auth=Async(), details="authorized") as (server, _):
+        answer = ask(server, "/status", **LOGIN)
+    assert (500, False) == (answer.status, b"queue" in answer.body)
+
+
+def test_a_subject_that_hangs_keeps_nobody_out() -> None:
+    """A token is looked at all the same."""
+    free = threading.Event()
+
+    class Hanging(Plain):
+        def is_healthy(self) -> bool:
+            free.wait(20.0)
+            return True
+
+        def get_detailed_stats(self) -> dict[str, Any]:
+            free.wait(20.0)
+            return {}
+
+    with HealthCheckServer(port=0, handler=Shop, token="s3cret").serving(Hanging()) as server:
+        threads = [threading.Thread(target=ask, args=(server, path)) for path in ("/health", "/status")]
+        for thread in threads:
+            thread.start()
+        codes = [ask(server, "/own", "POST", b"x", **headers).status for headers in (RIGHT, WRONG)]
+        free.set()
+        for thread in threads:
+            thread.join()
+    assert [200, 401] == codes
+
+
+class Odd(Plain):
+    """Its checks are its own."""
+
+    def get_detailed_stats(self) -> dict[str, Any]:
+        """No views."""
+        return {"checks": {"db": True, "queue": "fine"}}
+
+
+@pytest.mark.parametrize("path", ["/health?verbose", "/readyz?verbose", "/", "/metrics"])
+def test_checks_of_a_hosts_own_kind_do_no_harm(path: str) -> None:
+    """They are not what a monitor has."""
+    with HealthCheckServer(port=0).serving(Odd()) as server:
+        assert 200 == ask(server, path, Accept="text/html").status
+
+
+def test_what_was_ready_once_has_started() -> None:
+    """Though nobody has asked before it was to drain."""
+    with served(Check("queue", lambda: True)) as (server, monitor):
+        monitor.drain()
+        assert (200, {"status": "started"}) == ask(server, "/startupz").told
+
+
+def test_a_subject_that_fails_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """A probe asks often."""
+    with HealthCheckServer(port=0).serving(Broken()) as server:
+        for _ in range(20):
+            ask(server, "/health")
+    assert ["the subject failed"] == [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("origin", ["null", "file://", "http://"])
+def test_an_origin_that_is_none_is_foreign(shop: HealthCheckServer, origin: str) -> None:
+    """Also where there is no Host to compare with."""
+    head = f"POST /own HTTP/1.1\r\nHost:\r\nOrigin: {origin}\r\nContent-Length: 0\r\nConnection: close\r\n"
+    with socket.create_connection((shop.host, shop.port), timeout=10.0) as client:
+        client.sendall(f"{head}Authorization: Bearer s3cret\r\n\r\n".encode())
+        assert b"HTTP/1.1 403" == client.recv(1000)[:12]
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
+def test_a_unix_socket_may_have_any_name(path: str) -> None:
+    """No browser reaches it."""
+    with HealthCheckServer(f"unix:{path}").serving(Plain()), socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        client.sendall(b"GET /status HTTP/1.1\r\nHost: minimon\r\nConnection: close\r\n\r\n")
+        assert b"HTTP/1.1 200" == client.recv(1000)[:12]
