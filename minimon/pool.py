@@ -84,6 +84,20 @@ class Pool:
         for _ in range(lacking):
             self.grow()
 
+    def withdraw(self, job: Job) -> bool:
+        """Take back a job that still waits for a worker."""
+        with self._lock:
+            if job not in self._waiting:
+                return False
+            self._waiting.remove(job)
+            self._unfinished -= 1
+            return True
+
+    def works_here(self) -> bool:
+        """Whether the caller is one of the workers."""
+        with self._lock:
+            return any(worker.thread is threading.current_thread() for worker in self._workers)
+
     @property
     def unfinished(self) -> int:
         """Jobs that wait or are being worked on, without those of workers set aside."""

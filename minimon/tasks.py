@@ -35,7 +35,7 @@ class Task:
 
     __slots__ = ("_function", "_lock", "_on_end", "cancelled", "error", "id", "name", "result", "state")
 
-    def __init__(self, name: str, function: Callable[[Task], Any], on_end: Callable[[], None]) -> None:
+    def __init__(self, name: str, function: Callable[[Task], Any], on_end: Callable[[Task], None]) -> None:
         self.id = os.urandom(16).hex()
         self.name, self.state = name, QUEUED
         self.result: Any = None
@@ -74,7 +74,7 @@ class Task:
             self.state, self.result, self.error = state, result, error
         if state == REVOKED:
             self.cancelled.set()
-        self._on_end()
+        self._on_end(self)
         return True
 
     def __repr__(self) -> str:
@@ -106,11 +106,17 @@ class Tasks:
 
         Raises BusyError when too many wait already.
         """
-        task = Task(name, function, on_end)
+
+        def ended(task: Task) -> None:
+            if task.cancelled.is_set():
+                self._pool.withdraw(task)  # it waits for nothing any more, and takes nobody's place
+            on_end()
+
+        task = Task(name, function, ended)
         with self._lock:
             for known in [known for known in self._unfinished.values() if known.finished]:
                 del self._unfinished[known.id]
-            if self._pool.unfinished >= self._workers + self._queue:  # those that were cancelled wait for a worker too
+            if self._pool.unfinished >= self._workers + self._queue:
                 raise BusyError(f"{self._queue} tasks wait already; try again later")
             self._unfinished[task.id] = task
         self._pool.submit(task)
@@ -119,6 +125,14 @@ class Tasks:
     def get(self, id: str) -> Task | None:
         """An unfinished task by its id."""
         return self._unfinished.get(id)
+
+    def works_here(self) -> bool:
+        """Whether the caller is a task."""
+        return self._pool.works_here()
+
+    def retire(self) -> None:
+        """No more tasks; those that were begun come to their end, and so do the workers. Never waits."""
+        self._pool.stop(0.0)
 
     def stop(self, deadline: float) -> bool:
         """Cancel all; wait for the workers until `deadline` (time.monotonic). True when all have ended."""

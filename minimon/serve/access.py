@@ -103,8 +103,21 @@ def is_foreign(request: Request) -> bool:
     site, origin = request.get("sec-fetch-site").lower(), request.get("origin").lower()
     if site:
         return site not in ("same-origin", "none")
-    host = request.get("host").lower()
-    return bool(origin) and not (host and origin in (f"http://{host}", f"https://{host}"))
+    return bool(origin) and origin not in _sites(request.get("host").lower())
+
+
+def _sites(host: str) -> tuple[str, ...]:
+    """The origins that are this host (RFC 6454, 4): the default port may stand there, or not."""
+    name, _, port = host.rpartition(":") if re.search(":[0-9]+$", host) else (host, "", "")
+    defaults = {"http": "80", "https": "443"}
+    own = [f"{scheme}://{host}" for scheme in defaults if name]
+    bare = [
+        f"{scheme}://{name}{tail}"
+        for scheme, default in defaults.items()
+        for tail in ("", f":{default}")
+        if name and port in ("", default)
+    ]
+    return (*own, *bare)
 
 
 class Attempts:

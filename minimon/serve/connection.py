@@ -159,6 +159,7 @@ class Connection:
     def _send_quickly(self, answer: bytes) -> bool:
         """Send the answer to a request that came whole, and alone; True when some of it is left."""
         self._requests += 1
+        self._began = self._skipped = False
         try:
             sent = self.sock.send(answer)
         except OSError:  # it is tried again below, and seen there

@@ -125,19 +125,32 @@ def refusal_of(method: str) -> Reply:
 def framed(made: bytes, request: Request, closes: bool) -> tuple[bytes, bytes, bool]:
     """What a handler of the host has written, so that the connection stays in order: head, body, whether it ends.
 
-    Raises ValueError for what is no answer.
+    The length is that of the body, whatever was written. Raises ValueError for what is no answer.
     """
     head, blank, body = made.partition(b"\r\n\r\n")
-    if not made.startswith(b"HTTP/1.") or not blank:
+    while re.match(rb"HTTP/1\.[01] 1\d\d ", head):  # the body was here already
+        head, blank, body = body.partition(b"\r\n\r\n")
+    start, *fields = head.split(b"\r\n")
+    found = re.match(rb"HTTP/1\.[01] (\d{3})(?: |\Z)", start)
+    if found is None or not blank:
         raise ValueError(f"a route of the host wrote no answer, but {made[:60]!r}")
-    names = {line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
-    if request.method == "HEAD":
+    named = [(field.partition(b":")[0].strip().lower(), field) for field in fields]
+    coded = any(name == b"transfer-encoding" for name, _ in named)
+    if coded and request.old:
+        raise ValueError("a route of the host wrote chunks to a client of HTTP/1.0")
+    wishes = b",".join(field.partition(b":")[2].lower() for name, field in named if name == b"connection")
+    closes = closes or coded or b"close" in wishes
+    lengths = [field for name, field in named if name == b"content-length"]
+    kept = [field for name, field in named if name not in (b"content-length", b"connection")]
+    if int(found[1]) in BODILESS:
         body = b""
-    elif b"content-length" not in names and b"transfer-encoding" not in names:
-        closes = True  # as in HTTP/1.0: it ends with the connection
-    if b"connection" not in names and (closes or request.old):
-        head += b"\r\nConnection: close" if closes else b"\r\nConnection: keep-alive"
-    return head + blank, body, closes
+    elif request.method == "HEAD":
+        kept, body = [*kept, *lengths[:1]], b""
+    elif not coded:
+        kept.append(b"Content-Length: %d" % len(body))
+    if closes or request.old:
+        kept.append(b"Connection: close" if closes else b"Connection: keep-alive")
+    return b"\r\n".join([start, *kept, b"", b""]), body, closes
 
 
 def phrase_of(code: int) -> str:

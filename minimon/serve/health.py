@@ -21,6 +21,8 @@ from .routing import Readiness, Said, worst
 
 PATIENCE = 1.0
 """Seconds that a plain subject has to answer."""
+PAGE_PATIENCE = 30.0
+"""Seconds that a large answer may take to make."""
 KINDS = ("ask", "page", "login")
 """What is done on other threads, two of each kind: subjects asked, large answers made, credentials looked at."""
 MOST_CALLS = 64
@@ -52,9 +54,11 @@ class _Call:
         self.said: Said | None = None
         self.ended = 0.0
         self.wanted = 0  # how many wait for it
+        self.skipped = False  # whether nobody did when its turn came: then it says nothing
 
     def __call__(self) -> None:
-        said = at_once(self._function, self._complaints) if self.wanted > 0 else Said("unknown")
+        self.skipped = self.wanted <= 0
+        said = Said("unknown") if self.skipped else at_once(self._function, self._complaints)
         self.ended = time.monotonic()
         self.said = said
         self._wake()
@@ -78,7 +82,7 @@ class Asker:
     def call(self, kind: str, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> _Call | None:
         """The call that is in flight, or ended less than `lasts` seconds ago; else a new one. None if too many wait."""
         call = self._calls.get((kind, key))
-        if call is None or (call.said is not None and call.ended + lasts <= time.monotonic()):
+        if call is None or (call.said is not None and (call.skipped or call.ended + lasts <= time.monotonic())):
             if self._pools[kind].unfinished >= MOST_CALLS:
                 self.complaints.tell("more to do than it can")
                 return None
@@ -189,6 +193,7 @@ class Question:
         self.over = False  # whether its time is over
         self.known: Any = None  # whether the client is known, or the answer if its credentials are wrong
         self.subjects, self.complaints = asker.subjects, asker.complaints
+        self.patience = PATIENCE
         self.root = ""  # what stands before the paths, where they are mounted
         self._asker = asker
         self._calls: dict[Hashable, _Call] = {}
@@ -198,8 +203,10 @@ class Question:
 
         Said("unknown") when it does not come in time, or too much waits already.
         """
+        if kind == "page":
+            self.patience = PAGE_PATIENCE
         call = self._calls.get((kind, key))
-        if call is None:
+        if call is None or call.skipped:
             call = self._asker.call(kind, key, function, lasts)
             if call is None:
                 return Said("unknown")

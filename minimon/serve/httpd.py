@@ -82,6 +82,7 @@ class Httpd(http.server.HTTPServer):
         else:
             self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.server_name, self.server_port = "", 0
+        self._inode = 0  # of the path of a unix socket
         super().__init__(address, handler or HealthCheckHandler)  # type: ignore[arg-type]  # closes it all if it cannot
         self.socket.setblocking(False)
 
@@ -98,6 +99,7 @@ class Httpd(http.server.HTTPServer):
         _remove_stale(path)
         self.socket.bind(path)
         os.chmod(path, 0o600)
+        self._inode = os.stat(path).st_ino
         self.server_name, self.server_port = path, 0
 
     # --- the loop
@@ -289,6 +291,7 @@ class Httpd(http.server.HTTPServer):
             reply = self._reply(connection, asked, wait)
         except Pending:
             self._parked[connection] = wait
+            wait.deadline = max(wait.deadline, wait.begun + wait.question.patience)
             self._due = min(self._due, wait.deadline)
             return None
         except BaseException:  # of a subject or a handler of the host: a SystemExit too is no reason to serve no more
@@ -365,7 +368,8 @@ class Httpd(http.server.HTTPServer):
         path = self.server_name if self.address_family == getattr(socket, "AF_UNIX", None) else ""
         if path and self.socket.fileno() >= 0:
             with contextlib.suppress(OSError):
-                os.unlink(path)
+                if os.stat(path).st_ino == self._inode:  # another server may have it by now
+                    os.unlink(path)
         self.socket.close()
 
     def wake(self) -> None:
@@ -417,7 +421,8 @@ class Wait:
     """What one request waits for."""
 
     def __init__(self, asker: Asker) -> None:
-        self.deadline = time.monotonic() + PATIENCE
+        self.begun = time.monotonic()
+        self.deadline = self.begun + PATIENCE
         self.question = Question(asker)
         self.task: Task | None = None
 

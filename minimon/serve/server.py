@@ -95,7 +95,9 @@ class HealthCheckServer:
             fork.watch(self)
             try:
                 httpd = Httpd(self._address, subjects, self._access, self._handler)
-            except (OSError, TypeError, UnicodeError) as error:  # the latter for a host that no address can be
+            except ConfigError:  # of a subject
+                raise
+            except (OSError, TypeError, ValueError) as error:  # the latter for a host that no address can be
                 raise self._port_error(error) from error
             thread = threading.Thread(target=httpd.serve_forever, name="minimon-server", daemon=True)
             try:
@@ -138,6 +140,9 @@ class HealthCheckServer:
         if httpd is None or thread is None:
             return True
         httpd.stop_by(deadline)
+        if httpd.tasks.works_here():  # a route of the host: the server ends once it has answered
+            httpd.tasks.retire()
+            return httpd.asker.stop(deadline)
         ended = thread is threading.current_thread() or join_until(thread, deadline + MARGIN)
         ended = httpd.asker.stop(deadline) and ended
         ended = httpd.tasks.stop(deadline) and ended

@@ -250,9 +250,9 @@ class Site:
 def _asked(authenticator: Authenticator, scheme: str, given: str) -> object:
     """Who that is. Raises TypeError for a coroutine, which would be taken for somebody."""
     known = authenticator.authenticate(scheme, given)
-    if hasattr(known, "__await__"):
+    if any(hasattr(known, name) for name in ("__await__", "__anext__", "__next__")):
         getattr(known, "close", bool)()
-        raise TypeError("authenticate() returned a coroutine; give one that runs it to its end")
+        raise TypeError("authenticate() returned a coroutine or a generator; give one that runs it to its end")
     return known
 
 

@@ -17,7 +17,9 @@ import pytest
 from support import wait_until
 
 from minimon import Check, ConfigError, HealthCheckHandler, HealthCheckServer, Monitor
-from minimon.serve.access import Access, Attempts
+from minimon.serve.access import Access, Attempts, is_foreign
+from minimon.serve.framing import Request
+from minimon.serve.handler import framed
 from minimon.testing import FakeClock
 
 
@@ -590,10 +592,61 @@ def test_a_route_of_the_host_that_fails_ends_nothing(leaving: HealthCheckServer,
     assert (500, None, 200) == (answer.status, answer.headers["Set-Cookie"], ask(leaving, "/health").status)
 
 
-def test_an_answer_without_a_length_ends_with_its_connection(leaving: HealthCheckServer) -> None:
-    """As in HTTP/1.0, and the client is told."""
+def test_an_answer_without_a_length_gets_one(leaving: HealthCheckServer) -> None:
+    """All of it is known."""
     answer = ask(leaving, "/endless")
-    assert (b"to the end", "close") == (answer.body, answer.headers["Connection"])
+    assert (b"to the end", "10", None) == (answer.body, answer.headers["Content-Length"], answer.headers["Connection"])
+
+
+GET, OLD = Request("GET", "/", "", (), "", True, False, 0, False), Request("GET", "/", "", (), "", True, True, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "request_", "sent"),
+    [
+        (b"Content-Length: 2\r\n\r\nok and more", GET, (b"Content-Length: 11", b"ok and more", False)),
+        (b"Content-Length: 50\r\n\r\nok", GET, (b"Content-Length: 2", b"ok", False)),
+        (b"Content-Length: x\r\nContent-Length: 7\r\n\r\nok", GET, (b"Content-Length: 2", b"ok", False)),
+        (b"Connection: Close\r\n\r\nok", GET, (b"Content-Length: 2\r\nConnection: close", b"ok", True)),
+        (b"\r\nok", OLD, (b"Content-Length: 2\r\nConnection: keep-alive", b"ok", False)),
+        (b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", GET,
+         (b"Transfer-Encoding: chunked\r\nConnection: close", b"0\r\n\r\n", True)),
+        (b"Content-Length: 9\r\n\r\n", GET._replace(method="HEAD"), (b"Content-Length: 9", b"", False)),
+    ],
+)  # fmt: skip
+def test_an_answer_of_the_host_keeps_the_connection_in_order(written: bytes, request_: Request, sent: Any) -> None:
+    """Its length is that of its body, whatever was written."""
+    head, body, closes = framed(b"HTTP/1.1 200 OK\r\n" + written, request_, False)
+    assert (b"HTTP/1.1 200 OK\r\n" + sent[0] + b"\r\n\r\n", *sent[1:]) == (head, body, closes)
+
+
+@pytest.mark.parametrize("code", [b"204 No Content", b"304 Not Modified"])
+def test_an_answer_without_a_body_has_none(code: bytes) -> None:
+    """Though one was written."""
+    made = framed(b"HTTP/1.1 " + code + b"\r\nContent-Length: 4\r\n\r\njunk", GET, False)
+    assert (b"HTTP/1.1 " + code + b"\r\n\r\n", b"", False) == made
+
+
+def test_a_continue_of_the_host_is_left_away() -> None:
+    """The body was here already."""
+    assert b"HTTP/1.1 200 OK" == framed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", GET, False)[0][:15]
+
+
+def test_a_route_of_the_host_may_stop_the_server() -> None:
+    """Its client gets the answer."""
+
+    class Stopping(HealthCheckHandler):
+        def do_GET(self) -> None:
+            """Stop."""
+            told.append(server.stop())
+            self.send_error(410, "stopped")
+
+    told: list[bool] = []
+    server = HealthCheckServer(port=0, handler=Stopping).start(Plain())
+    thread = server.thread
+    answer = ask(server, "/stop")
+    assert thread is not None and wait_until(lambda: not thread.is_alive())
+    assert (410, [True]) == (answer.status, told)
 
 
 def test_an_error_of_the_host_has_its_text(leaving: HealthCheckServer) -> None:
@@ -653,14 +706,20 @@ def test_a_challenge_is_a_text(challenge: Any) -> None:
         HealthCheckServer(auth=auth)
 
 
-def test_a_coroutine_is_nobody() -> None:
+@pytest.mark.parametrize("kind", ["coroutine", "generator"])
+def test_a_coroutine_is_nobody(kind: str) -> None:
     """It is true, whatever it would say."""
 
     class Async(Logins):
         async def authenticate(self, scheme: str, credentials: str) -> object:  # type: ignore[override]
             return None
 
-    with served(Check("queue", lambda: True), auth=Async(), details="authorized") as (server, _):
+    class Yielding(Logins):
+        def authenticate(self, scheme: str, credentials: str) -> object:
+            yield None
+
+    auth = Async() if kind == "coroutine" else Yielding()
+    with served(Check("queue", lambda: True), auth=auth, details="authorized") as (server, _):
         answer = ask(server, "/status", **LOGIN)
     assert (500, False) == (answer.status, b"queue" in answer.body)
 
@@ -726,6 +785,30 @@ def test_an_origin_that_is_none_is_foreign(shop: HealthCheckServer, origin: str)
     with socket.create_connection((shop.host, shop.port), timeout=10.0) as client:
         client.sendall(f"{head}Authorization: Bearer s3cret\r\n\r\n".encode())
         assert b"HTTP/1.1 403" == client.recv(1000)[:12]
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
+def test_the_path_of_another_server_is_left_alone(path: str) -> None:
+    """Though it was one's own once."""
+    old = HealthCheckServer(f"unix:{path}").start(Plain())
+    os.unlink(path)
+    with HealthCheckServer(f"unix:{path}").serving(Plain()):
+        old.stop()
+        assert b"200 OK" in over(path)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://a.example", "a.example:80"),
+        ("https://a.example:443", "a.example"),
+        ("https://a.example:8443", "a.example:8443"),
+    ],
+)
+def test_a_default_port_may_stand_there_or_not(shop: HealthCheckServer, origin: str, host: str) -> None:
+    """It is the same site (RFC 6454, 4)."""
+    request = GET._replace(method="POST", fields=(("host", host), ("origin", origin)))
+    assert (False, True) == (is_foreign(request), is_foreign(request._replace(fields=(("origin", origin),))))
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets here")
