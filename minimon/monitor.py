@@ -85,50 +85,6 @@ class _Life(NamedTuple):
         ended = [part.stop(deadline) for part in (self.store, self.scheduler, self.notifier) if part is not None]
         return all(ended)
 
-    # --- within a web application
-
-    def wrap_wsgi(
-        self,
-        application: Any,
-        *,
-        prefix: str = "/-/",
-        details: str = "never",
-        token: str | None = None,
-        auth: Any = None,
-    ) -> Any:
-        """The WSGI application with `/health /livez /readyz /startupz /metrics` before it, and `/status` and the page
-        below `prefix`, for those who may see `details`: see HealthCheckServer. The monitor has to be started by you.
-        """
-        from .serve.mount import Mount
-
-        return partial(Mount(self, prefix, details, token, auth).wsgi, application)
-
-    def wrap_asgi(
-        self,
-        application: Any,
-        *,
-        prefix: str = "/-/",
-        details: str = "never",
-        token: str | None = None,
-        auth: Any = None,
-    ) -> Any:
-        """The same for ASGI."""
-        from .serve.mount import Mount
-
-        return _asgi(Mount(self, prefix, details, token, auth), application)
-
-    def wsgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
-        """A WSGI application of its own with all routes, to be mounted where you like."""
-        from .serve.mount import WHOLE, Mount
-
-        return partial(Mount(self, WHOLE, details, token, auth).wsgi, None)
-
-    def asgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
-        """The same for ASGI."""
-        from .serve.mount import WHOLE, Mount
-
-        return _asgi(Mount(self, WHOLE, details, token, auth), None)
-
     def after_fork(self) -> None:
         """In the child: no threads."""
         for part in (self.scheduler, self.notifier, self.poller.watch):

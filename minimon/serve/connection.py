@@ -69,19 +69,9 @@ class Connection:
     """A client's socket, what came of it, and what has to go to it."""
 
     __slots__ = (
-        *("asked", "awaited", "closed", "deadline", "more", "peer", "sock", "_began", "_deaf", "_ends", "_head"),
-        *(
-            "_body",
-            "_last",
-            "_lingers",
-            "_looked",
-            "_received",
-            "_request",
-            "_requests",
-            "_server",
-            "_skipped",
-            "_unsent",
-        ),
+        *("asked", "awaited", "closed", "deadline", "more", "peer", "sock"),
+        *("_began", "_body", "_deaf", "_ends", "_head", "_last", "_lingers", "_looked"),
+        *("_received", "_request", "_requests", "_server", "_skipped", "_unsent"),
     )
 
     def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
@@ -219,9 +209,8 @@ class Connection:
             return None
         if self._server.wants_body(request):
             return self._say(CONTINUE)
-        self._request = request._replace(
-            length=0, keeps=False
-        )  # answered at once, in place of a 100 (RFC 9110, 10.1.1)
+        # Nobody looks at it: answered at once, in place of a 100 (RFC 9110, 10.1.1)
+        self._request = request._replace(length=0, keeps=False)
         return None
 
     def _say(self, line: bytes) -> None:

@@ -1,8 +1,8 @@
-"""Asks a subject: what reads a snapshot is asked at once, a plain subject on two threads that may hang.
+"""Asks a subject: what reads a snapshot is asked at once, a plain subject on threads that may hang.
 
 A plain subject is any object of the host with `is_healthy()` and `get_detailed_stats()`: its methods may take
 long or never return. So each of the two has one call in flight at most, which all clients share, and no client
-waits longer than a second for it.
+waits longer than a second for it. Large answers and credentials have threads of their own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Subject(Protocol):
 
 
 class Pending(Exception):
-    """A plain subject is being asked; ask again when `wake()` is called, or when time is over."""
+    """Something slow is being done; ask again when `wake()` is called, or when time is over."""
 
 
 class _Call:

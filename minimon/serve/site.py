@@ -234,8 +234,8 @@ class Site:
 
     def _made(self, route: str, question: Question, make: Callable[[Any], Reply], variant: str = "") -> Reply:
         """What `make` makes of all that is known: at once if that was quick the last time, else on another thread."""
-        at_once = all(each.at_once for each in question.subjects)
-        whole = question.whole if at_once else partial(_same, question.whole())  # a plain subject is asked beforehand
+        reads = all(each.at_once for each in question.subjects)
+        whole = question.whole if reads else partial(_same, question.whole())  # a plain subject is asked beforehand
         if self._alone or not self._slow.get(route, True):
             reply, seconds = _timed(whole, make)
         else:
