@@ -517,7 +517,7 @@ class Monitor:
         """
         from .serve.mount import Mount
 
-        return partial(Mount(self, prefix, details, token, auth).wsgi, application)
+        return partial(Mount(self, prefix, details, token, auth).wsgi, _called(application))
 
     def wrap_asgi(
         self,
@@ -531,7 +531,7 @@ class Monitor:
         """The same for ASGI."""
         from .serve.mount import Mount
 
-        return _asgi(Mount(self, prefix, details, token, auth), application)
+        return _asgi(Mount(self, prefix, details, token, auth), _called(application))
 
     def wsgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
         """A WSGI application of its own with all routes, to be mounted where you like."""
@@ -578,6 +578,12 @@ def _start_threads(*parts: Scheduler | Notifier | Store | None) -> list[str]:
         except RuntimeError as error:
             problems.append(f"no thread for its {type(part).__name__.lower()}: {error}")
     return problems
+
+
+def _called(application: Any) -> Any:
+    if not callable(application):
+        raise ConfigError(f"wrap: expected an application, which is a callable, got {application!r:.60}")
+    return application
 
 
 def _asgi(mount: Any, application: Any) -> Any:

@@ -242,6 +242,13 @@ def test_a_prefix_begins_and_ends_with_a_slash(monitor: Monitor, prefix: Any) ->
         monitor.wrap_wsgi(application, prefix=prefix)
 
 
+@pytest.mark.parametrize("wrap", ["wrap_wsgi", "wrap_asgi"])
+def test_only_an_application_is_wrapped(monitor: Monitor, wrap: str) -> None:
+    """At once, not at the first request."""
+    with pytest.raises(ConfigError, match="expected an application, which is a callable, got None"):
+        getattr(monitor, wrap)(None)
+
+
 def test_bad_options_are_refused(monitor: Monitor) -> None:
     """As by the server."""
     with pytest.raises(ConfigError, match="details must be never, authorized or always"):
