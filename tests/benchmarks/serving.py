@@ -190,13 +190,22 @@ class Client:
         self.sock.close()
 
 
-def asked(port: int, clients: int, total: int, ask: bytes = ASK) -> list[float]:
-    """The seconds of each answer to so many clients at once, of which each has its share of the answers."""
+def asked(port: int, clients: int, total: int, ask: bytes = ASK, most: float = 5.0) -> list[float]:
+    """The seconds of each answer to so many clients at once, of which each has its share of the answers.
+
+    After the most seconds they are not waited for any more: what has not been answered by then counts as so long.
+    """
     waiting, share = selectors.DefaultSelector(), total // clients
     crowd = {Client(port, ask, waiting) for _ in range(clients)}
     times: list[float] = []
+    end = time.perf_counter() + most
     while crowd:
-        for key, events in waiting.select(10):
+        if time.perf_counter() > end:
+            for client in crowd:
+                times += [*client.times, time.perf_counter() - client.begun]
+                client.end()
+            break
+        for key, events in waiting.select(0.1):
             key.data.go_on(events)
             if len(key.data.times) >= share:
                 times += key.data.times
@@ -213,20 +222,18 @@ def measure(quick: bool) -> Iterator[Line]:
     served = {name: Served(name) for name in SERVERS}
     cpu, rate, tail, once = ({name: [] for name in served} for _ in range(4))  # type: ignore[var-annotated]
     worst = 0.0
-    for number in range(rounds):
-        for name, server in served.items():
-            if name == "plain" and number >= 2:
-                continue  # with its short queue, clients wait for seconds
-            total = 128 if name == "plain" else most
+    for _ in range(rounds):
+        for name, server in served.items():  # the clients of the plain one wait for seconds, since its queue is short
+            seconds = (1.0 if quick else 2.0) if name == "plain" else 10.0
             before, begun = server.cpu(), time.perf_counter()
-            times = asked(server.port, 16, total)
+            times = asked(server.port, 16, most, most=seconds)
             rate[name].append(len(times) / (time.perf_counter() - begun))
             cpu[name].append((server.cpu() - before) / len(times) * 1e6)
             if name == "minimon":
                 worst = max(worst, *times)
-            tail[name].append(percentile(asked(server.port, 64, total), 0.99) * 1e3)
+            tail[name].append(percentile(asked(server.port, 64, most, most=seconds), 0.99) * 1e3)
             begun = time.perf_counter()
-            answers = len(asked(server.port, 16, max(64, total // 4), ASK_ONCE))
+            answers = len(asked(server.port, 16, most // 4, ASK_ONCE, seconds))
             once[name].append(answers / (time.perf_counter() - begun))
     for server in served.values():
         server.end()
