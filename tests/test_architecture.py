@@ -24,7 +24,7 @@ probes.opener probes.http probes.tcp probes
 books scheduler notify canary store watch poller
 waiting compat compat.httsleep
 tasks
-serve serve.complaints serve.exposition serve.framing serve.access
+serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.httpd serve.server serve.mount
 monitor
@@ -36,7 +36,7 @@ config reference table once cli_wait cli __main__
 PURE = """
 text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
 model expectations conditions options checks timetable evaluate uptime latency history saved views explain books
-probes.message probes.der serve.exposition serve.framing serve.access serve.metrics serve.routing
+probes.message probes.der serve.exposition serve.accept serve.framing serve.access serve.metrics serve.routing
 serve.page_assets serve.page_values serve.page_check serve.page
 """.split()
 IMPURE = "threading time socket http urllib.request subprocess sqlite3 os logging random".split()

@@ -121,24 +121,38 @@ def _sites(host: str) -> tuple[str, ...]:
 
 
 class Attempts:
-    """How often clients have failed. One owner: the server's thread. The time (monotonic) is an argument."""
+    """How often clients have failed. One owner: the server's thread. The time (monotonic) is an argument.
+
+    Many may come from one address: credentials that were right the last time need not wait for those who guess.
+    """
 
     def __init__(self) -> None:
         self._failed: dict[str, tuple[int, float]] = {}  # how often, and until when to wait
+        self._proven: dict[int, None] = {}  # hashes of what was right, so that no secret is kept
 
-    def wait(self, client: str, now: float) -> float:
-        """Seconds that this client has to wait before it may try again."""
-        return max(0.0, self._failed.get(client, (0, 0.0))[1] - now)
+    def wait(self, client: str, now: float, given: tuple[str, str]) -> float:
+        """Seconds that this client has to wait before it may try these credentials."""
+        return 0.0 if hash(given) in self._proven else max(0.0, self._failed.get(client, (0, 0.0))[1] - now)
 
-    def note(self, client: str, right: bool, now: float) -> None:
+    def note(self, client: str, right: bool, now: float, given: tuple[str, str]) -> None:
         """An attempt has ended."""
+        known = hash(given) in self._proven
+        if right and known:
+            return  # those who guess go on to wait
         times, _ = self._failed.pop(client, (0, 0.0))
         if right:
+            _keep(self._proven, hash(given), None)
             return
+        self._proven.pop(hash(given), None)
         delay = min(2.0 ** (times + 1 - FREE), LONGEST) if times + 1 >= FREE else 0.0
-        self._failed[client] = times + 1, now + delay
-        if len(self._failed) > CLIENTS:
-            del self._failed[next(iter(self._failed))]
+        _keep(self._failed, client, (times + 1, now + delay))
+
+
+def _keep(table: dict[Any, Any], key: object, value: object) -> None:
+    """The oldest goes when there are too many."""
+    table[key] = value
+    if len(table) > CLIENTS:
+        del table[next(iter(table))]
 
 
 def check_access(given: Mapping[str, Any], host: str, local: bool) -> Access:

@@ -164,6 +164,7 @@ def _length(named: dict[str, list[str]], old: bool) -> int | None:
         return -411 if [coding.lower() for coding in codings] == ["chunked"] else -501
     if not lengths:
         return 0
-    if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0]):
+    if len(lengths) > 1 or not re.fullmatch("[0-9]+", lengths[0]):
         return None
-    return int(lengths[0]) if int(lengths[0]) <= MAX_BODY else -413
+    digits = lengths[0].lstrip("0")[:18]  # no more than Python would make a number of
+    return int(digits or "0") if int(digits or "0") <= MAX_BODY else -413

@@ -21,6 +21,7 @@ from .. import __version__
 from ..latency import LE
 from ..model import REASONS, Outcome, Status
 from ..uptime import WINDOWS
+from .accept import prefers
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -47,7 +48,7 @@ TAGS = 32
 """Names of tags that all checks have as labels, empty where they have no such tag; if there are more, each has its own
 only. To Prometheus both are the same."""
 LONGEST = 1000
-"""Characters of a label's value that are shown, and of an Accept header that are read."""
+"""Characters of a label's value that are shown."""
 BATCH = 64
 """Checks of which the text is put together at once."""
 
@@ -448,6 +449,11 @@ def pieces(snapshot: Any, openmetrics: bool = False) -> Iterator[bytes]:
     yield b"# EOF\n" if openmetrics else b""
 
 
+def prefers_openmetrics(accept: str) -> bool:
+    """Whether this Accept header would rather have OpenMetrics 1.0.0; text, where none of both is wanted."""
+    return prefers(accept, ("application/openmetrics-text", "1.0.0"), ("text/plain", "0.0.4"))
+
+
 def metrics(snapshot: Mapping[str, Any], accept: str = "") -> tuple[bytes, str]:
     """What `/metrics` answers: the body, and its Content-Type. `accept` is the Accept header of the request.
 
@@ -458,47 +464,3 @@ def metrics(snapshot: Mapping[str, Any], accept: str = "") -> tuple[bytes, str]:
     openmetrics = prefers_openmetrics(accept)
     found = list(pieces(snapshot, openmetrics))
     return b"".join(found), OPENMETRICS if openmetrics else TEXT  # from 3.10 on others run while it joins so much
-
-
-# --- which format
-
-
-class _Range(NamedTuple):
-    """A part of an Accept header."""
-
-    kind: str
-    version: str
-    quality: float
-    place: int
-
-
-def prefers_openmetrics(accept: str) -> bool:
-    """Whether this Accept header (RFC 9110, 12.5.1) would rather have OpenMetrics 1.0.0 than the text format.
-
-    The higher quality counts; then what is named before what a wildcard means; then what is named first. Where none of
-    both is wanted, it is text. Parameters other than `version` and `q` are ignored, and so is a part that is garbage.
-    """
-    ranges = [found for place, part in enumerate(accept[:LONGEST].split(",")) if (found := _range(part, -place))]
-    ours = _liking(ranges, "application/openmetrics-text", "1.0.0")
-    return ours > _liking(ranges, "text/plain", "0.0.4") and ours[0] > 0
-
-
-def _range(part: str, place: int) -> _Range | None:
-    kind, *parameters = (each.strip().lower() for each in part.split(";"))
-    said = {key.strip(): value.strip().strip('"') for key, _, value in (each.partition("=") for each in parameters)}
-    quality = re.fullmatch(r"0(?:\.\d*)?|1(?:\.0*)?", said.get("q", "1"))
-    return _Range(kind, said.get("version", ""), float(quality[0]), place) if quality else None
-
-
-def _liking(ranges: Iterable[_Range], kind: str, version: str) -> tuple[float, bool, int]:
-    """Quality, whether it is named, and how early: what the most precise part says that means this format."""
-    precise = (kind, f"{kind.partition('/')[0]}/*", "*/*")
-    fitting = [
-        (-precise.index(each.kind), each.version != "", each.quality, each.place)
-        for each in ranges
-        if each.kind in precise and each.version in ("", version)
-    ]
-    if not fitting:
-        return 0.0, False, 0
-    level, _, quality, place = max(fitting)
-    return quality, level == 0, place

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .accept import prefers
 from .access import SAFE, Access, Attempts, Authenticator, Token, credentials, is_foreign
 from .exposition import tagged_json, to_json
 from .framing import Request
@@ -156,7 +157,7 @@ class Site:
         if given is None or authenticator is None:
             return False
         now = time.monotonic()
-        left = self.attempts.wait(client, now) if client else 0.0
+        left = self.attempts.wait(client, now, given) if client else 0.0
         if left > 0:
             return problem(429, "too many wrong attempts; wait", ("Retry-After", str(int(left) + 1)))
         ask = partial(_asked, authenticator, *given)
@@ -166,7 +167,7 @@ class Site:
             return Reply(CODES[said.error], to_json({"status": said.error}))
         right = bool(said.value)
         if client:
-            self.attempts.note(client, right, now)
+            self.attempts.note(client, right, now, given)
         return True if right else self.challenge()
 
     def challenge(self) -> Reply:
@@ -216,7 +217,7 @@ class Site:
         return self._made("metrics", question, make, str(prefers_openmetrics(accept)))
 
     def _home(self, request: Request, question: Question, sees: bool) -> Reply:
-        if "text/html" not in request.get("accept").lower():
+        if not prefers(request.get("accept"), ("text/html", ""), ("application/json", "")):
             return links(question.root, question.root + self.base)
         from .page import CSP, page
 

@@ -277,23 +277,48 @@ def test_addresses_are_nobodys_names(host: str, known: bool) -> None:
     assert known is Access().knows_host(host)
 
 
+GUESS = ("bearer", "guess")
+
+
 def test_failed_attempts_are_forgotten_when_there_are_too_many() -> None:
     """The table of clients is bounded."""
     attempts = Attempts()
     for number in range(5000):
         for _ in range(5):
-            attempts.note(str(number), False, 0.0)
-    assert (0.0, True, 1024) == (attempts.wait("0", 0.0), attempts.wait("4999", 0.0) > 0, len(attempts._failed))
+            attempts.note(str(number), False, 0.0, GUESS)
+    waits = attempts.wait("0", 0.0, GUESS), attempts.wait("4999", 0.0, GUESS) > 0
+    assert (0.0, True, 1024) == (*waits, len(attempts._failed))
 
 
 def test_waiting_grows_and_ends_with_success() -> None:
     """Up to a minute."""
     attempts, waits = Attempts(), []
     for _ in range(20):
-        attempts.note("a", False, 100.0)
-        waits.append(attempts.wait("a", 100.0))
-    attempts.note("a", True, 100.0)
-    assert ([0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60], 60.0, 0.0) == (waits[:11], waits[-1], attempts.wait("a", 100.0))
+        attempts.note("a", False, 100.0, GUESS)
+        waits.append(attempts.wait("a", 100.0, GUESS))
+    attempts.note("a", True, 100.0, ("bearer", "right"))
+    assert ([0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60], 60.0, 0.0) == (
+        waits[:11],
+        waits[-1],
+        attempts.wait("a", 100.0, GUESS),
+    )
+
+
+def test_who_is_known_does_not_wait_for_those_who_guess_beside_it() -> None:
+    """They may share an address; and they go on to wait, whoever else comes from there."""
+    with served(token="s3cret", details="authorized") as (server, _):
+        first = ask(server, "/status", **RIGHT).status
+        guesses = [ask(server, "/status", **WRONG).status for _ in range(6)]
+        again = [ask(server, "/status", **headers).status for headers in (RIGHT, WRONG)]
+    assert (200, [401] * 5 + [429], [200, 429]) == (first, guesses, again)
+
+
+def test_what_was_right_once_is_known_no_more_when_it_is_wrong() -> None:
+    """A password that was changed."""
+    attempts, old = Attempts(), ("basic", "old")
+    for right in (True, False, False, False, False, False):
+        attempts.note("a", right, 0.0, old)
+    assert attempts.wait("a", 0.0, old) > 0
 
 
 # Documents
@@ -332,6 +357,9 @@ def test_a_change_has_another_tag(running: HealthCheckServer) -> None:
         ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
         ("*/*", "application/json"),
         ("application/json", "application/json"),
+        ("text/html;q=0", "application/json"),
+        ("text/html;q=0.5, application/json", "application/json"),
+        ("text/*", "text/html; charset=utf-8"),
     ],
 )
 def test_browsers_get_a_page_and_programs_get_links(running: HealthCheckServer, accept: str, kind: str) -> None:
@@ -378,13 +406,12 @@ def test_a_server_without_a_subject_answers_every_route(path: str) -> None:
         assert ask(server, path, Accept="text/html").status in (200, 503)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/status", "/metrics", "/readyz?verbose", "/livez", "/startupz", "/health?verbose"]
-)
+@pytest.mark.parametrize("path", ["/", "/status", "/metrics", "/livez", "/startupz", "/health?verbose"])
 def test_several_subjects_answer_every_route(path: str) -> None:
-    """Whatever they are."""
+    """Whatever they are; only `/readyz` waits for the one that was not started."""
     with served(Check("queue", lambda: True), subjects=(Plain(), Monitor())) as (server, _):
-        assert ask(server, path, Accept="text/html").status in (200, 503)
+        codes = [ask(server, asked, Accept="text/html").status for asked in (path, "/readyz?verbose")]
+    assert [200, 503] == codes
 
 
 # Routes of the host
