@@ -104,6 +104,7 @@ LONGEST, MOST = 64, 50
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A hint for the end of a message: the nearest known word, else all of them."""
+    import bisect
     import difflib  # only ever needed on the way to an error
 
     names = sorted(known)
@@ -111,13 +112,9 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
         return f"did you mean {ALIASES[str(word)]!r}?"
     text = str(word)[:LONGEST]
     alike = [name for name in names if len(name) <= LONGEST]
-    if len(alike) > MOST:
-        alike.sort(key=lambda name: (-_shared(name, text), abs(len(name) - len(text))))
-    near = difflib.get_close_matches(text, alike[:MOST], n=1)
+    if len(alike) > MOST:  # those that stand next to it begin alike
+        at = bisect.bisect(alike, text)
+        alike = alike[max(0, at - MOST // 2) : at + MOST // 2]
+    near = difflib.get_close_matches(text, alike, n=1)
     more = ", ..." if len(names) > MOST else ""
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names[:MOST])}{more}"
-
-
-def _shared(one: str, other: str) -> int:
-    """How many characters both begin with."""
-    return next((number for number, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
