@@ -56,7 +56,12 @@ class Server(Protocol):
         """The answer to a head that came before, if that is all there is to it."""
 
     def respond(self, connection: Connection, asked: Asked) -> Answer | None:
-        """The Answer, or None for one that comes later: then `resume()` asks again."""
+        """The Answer; None for one that comes later, by the deadline that the connection was given. Then `resume()`
+        asks again.
+        """
+
+    def give_up(self, connection: Connection) -> None:
+        """Its time to wait for an answer is over: `respond` has one now."""
 
     def wants_body(self, request: Request) -> bool:
         """Whether anybody will look at the body."""
@@ -275,7 +280,10 @@ class Connection:
 
     def expire(self) -> None:
         """Its time is over."""
-        if self._began and self.waits and not self._lingers:
+        if self.asked is not None:
+            self._server.give_up(self)
+            self.resume()
+        elif self._began and self.waits and not self._lingers:
             self.refuse(408)
         else:
             self.close()

@@ -8,28 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import logging
 import os
 import selectors
 import socket
 import socketserver
 import stat
 import time
-from functools import partial
 from typing import Any
 
-from ..errors import BusyError
-from ..log import logger
-from ..tasks import Task, Tasks
 from .access import Access
-from .connection import Answer, Asked, Connection, Times
-from .framing import Head, Request, read_head
-from .handler import HealthCheckHandler, Writer, framed, refusal_of
-from .health import PATIENCE, Asker, Pending, Question
-from .routing import Reply, place, problem
-from .site import Site
-
-_log = logger("httpd")
+from .answers import Answers
+from .connection import Connection
+from .handler import HealthCheckHandler
 
 MOST = 512
 """Connections at most; for one more the longest waiting one has to go."""
@@ -37,18 +27,16 @@ BURST = 32
 """Connections that are accepted in one turn of the loop, at most."""
 PAUSE = 0.2
 """Seconds without accepting after the system had no descriptor left."""
-ROUTE_PATIENCE = 30.0
-"""Seconds that a route of the host has to answer."""
 NEVER = float("inf")
 LONGEST = 3600.0
 """Seconds that the selector waits at most; it takes no more than some weeks."""
-HEADS = 256
-"""Heads that are remembered, of HEAD_SIZE bytes at most: the same clients ask the same again."""
-HEAD_SIZE = 1024
 
 
 class Httpd(http.server.HTTPServer):
-    """Owns the listening socket and the connections. `stop_by`, `shutdown` and `wake` are for other threads."""
+    """Owns the listening socket and the connections; what they ask is answered by `answers`.
+
+    `stop_by`, `shutdown` and `wake` are for other threads.
+    """
 
     request_queue_size = 512
     allow_reuse_address = True
@@ -61,14 +49,10 @@ class Httpd(http.server.HTTPServer):
         access: Access,
         handler: type[Any] | None = None,
     ) -> None:
-        self.asker = Asker(subjects, self.wake)
-        self.tasks = Tasks()
-        self.site = Site(access)
-        self.times = Times()
-        self._writer, self._complaints = Writer(), self.asker.complaints
-        self._heads: dict[bytes, Head] = {}
+        handler = handler or HealthCheckHandler
+        self.answers = Answers(subjects, access, handler, self, self.wake)
+        self._complaints = self.answers.complaints
         self._connections: dict[Connection, None] = {}  # in the order in which they came
-        self._parked: dict[Connection, Wait] = {}  # those whose answer is made elsewhere
         self._ready: dict[Connection, None] = {}  # those that have sent more than one request
         self._turns = self._accepted = 0  # of the loop; the last of them in which somebody came
         self._burst = 1  # connections accepted then, at most
@@ -85,7 +69,7 @@ class Httpd(http.server.HTTPServer):
             self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.server_name, self.server_port = "", 0
         self._inode = 0  # of the path of a unix socket
-        super().__init__(address, handler or HealthCheckHandler)  # type: ignore[arg-type]  # closes it all if it cannot
+        super().__init__(address, handler)  # type: ignore[arg-type]  # closes it all if it cannot
         self.socket.setblocking(False)
 
     def server_bind(self) -> None:
@@ -143,27 +127,23 @@ class Httpd(http.server.HTTPServer):
     def _sweep(self) -> None:
         """End what has had its time, and see when the next deadline is."""
         now = time.monotonic()
-        for connection, wait in list(self._parked.items()):
-            if wait.deadline <= now:
-                wait.give_up()
-                self._resume(connection)
-        for connection in [one for one in self._connections if one.deadline <= now and one not in self._parked]:
+        for connection in [one for one in self._connections if one.deadline <= now]:
             connection.expire()
             self._settle(connection)
         if self._accept_at and self._accept_at <= now:
             self._accept_at = 0.0
             self._selector.register(self.socket, selectors.EVENT_READ)
-        dues = [one.deadline for one in self._connections if one not in self._parked]
-        dues += [wait.deadline for wait in self._parked.values()]
-        dues += [at for at in (self._accept_at, self.asker.forget(now)) if at]
+        dues = [one.deadline for one in self._connections]
+        dues += [at for at in (self._accept_at, self.answers.asker.forget(now)) if at]
         self._due = min(dues, default=NEVER)
 
     def _listen(self) -> None:
         """The bell was rung: something slow has ended, or the server is to stop."""
         with contextlib.suppress(OSError):
             self._ear.recv(4096)
-        for connection in list(self._parked):
-            self._resume(connection)
+        for connection in self.answers.waiting:
+            connection.resume()
+            self._settle(connection)
         self._due = 0.0
 
     def _accept(self) -> None:
@@ -197,12 +177,12 @@ class Httpd(http.server.HTTPServer):
             if not self._drop_longest_waiting():  # all of them wait for an answer
                 with contextlib.suppress(OSError), sock:
                     sock.setblocking(False)
-                    sock.send(self._writer.refusal(503))
+                    sock.send(self.answers.too_many())
                 return
         with contextlib.suppress(OSError):
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, peer, self)
+        connection = Connection(sock, peer, self.answers)
         self._connections[connection] = None
         connection.readable()  # most have said already what they want
         self._settle(connection)
@@ -252,112 +232,12 @@ class Httpd(http.server.HTTPServer):
     def _forget(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
         self._ready.pop(connection, None)
-        wait = self._parked.pop(connection, None)
-        if wait is not None:
-            wait.give_up()
+        self.answers.forget(connection)
         if connection.awaited:
             connection.awaited = 0
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(connection.sock)
         connection.close()
-
-    # --- answers
-
-    def read(self, head: bytes) -> Head:
-        """A Request, or the code that refuses it. Those that came before are known."""
-        known = self._heads.get(head)
-        if known is None:
-            known = read_head(head)
-            if not isinstance(known, int) and len(head) <= HEAD_SIZE:
-                if len(self._heads) >= HEADS:
-                    self._heads.clear()
-                self._heads[head] = known
-        return known
-
-    def quick(self, head: bytes) -> bytes | None:
-        """The answer to a head that came before, if that is all there is to it: most of what is asked are probes that
-        ask the same over and over, and the long way takes twice as long.
-        """
-        request = self._heads.get(head)
-        if not isinstance(request, Request) or request.length or not request.keeps or _log.tells(logging.DEBUG):
-            return None
-        reply = self.site.quick(request, self.asker.subjects)
-        return None if reply is None else self._writer.answer(reply, request, False)
-
-    def wants_body(self, request: Request) -> bool:
-        """Whether anybody will look at the body: a handler of the host."""
-        return self.RequestHandlerClass is not HealthCheckHandler and place(request.path) is None
-
-    def refusal(self, code: int, head: bytes) -> bytes:
-        """The answer to what is no request."""
-        self._complaints.tell(ABUSES.get(code, "requests that cannot be read"))
-        return self._writer.refusal(code, head.startswith(b"HEAD "))
-
-    def respond(self, connection: Connection, asked: Asked) -> Answer | None:
-        """The answer of a route; None while it is made elsewhere."""
-        wait = self._parked.get(connection) or Wait(self.asker)
-        try:
-            reply = self._reply(connection, asked, wait)
-        except Pending:
-            self._parked[connection] = wait
-            wait.deadline = max(wait.deadline, wait.begun + wait.question.patience)
-            self._due = min(self._due, wait.deadline)
-            return None
-        except BaseException:  # of a subject or a handler of the host: a SystemExit too is no reason to serve no more
-            self._complaints.failed("an answer")
-            reply = problem(500, "internal server error")
-        self._parked.pop(connection, None)
-        if _log.tells(logging.DEBUG):
-            code = reply.status if isinstance(reply, Reply) else 0
-            _log.debug(
-                "%s %.600r %s", connection.peer or "-", f"{asked.request.method} {asked.request.path}", code or ""
-            )
-        if isinstance(reply, Answer):
-            return reply
-        closes = connection.is_last or not asked.request.keeps
-        try:
-            return Answer(*self._writer.parts(reply, asked.request, closes), closes)
-        except Exception:  # headers of somebody's own
-            self._complaints.failed("an answer")
-            return Answer(self._writer.refusal(500), b"", True)
-
-    def _reply(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
-        request = asked.request
-        reply = self.site.respond(request, wait.question, connection.peer)
-        if reply is not None:
-            return reply
-        if self.RequestHandlerClass is HealthCheckHandler:
-            return refusal_of(request.method)
-        return self._host_route(connection, asked, wait)
-
-    def _host_route(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
-        """A route of the host's own, on the task pool. Raises Pending."""
-        if wait.task is None:
-            refused = self.site.guard(asked.request, wait.question, connection.peer)
-            if refused is not None:
-                return refused
-            work = partial(_handled, self.RequestHandlerClass, asked, connection.peer, self, connection.is_last)
-            try:
-                wait.task = self.tasks.submit(asked.request.path, work, self.wake)
-            except BusyError as error:
-                return problem(503, str(error), ("Retry-After", "1"))
-            wait.deadline = time.monotonic() + ROUTE_PATIENCE
-        if not wait.task.finished:
-            raise Pending
-        if wait.task.error is not None:
-            try:
-                raise wait.task.error
-            except BaseException:
-                self._complaints.failed("a route of the host")
-            return problem(500, "internal server error")
-        if wait.task.result is None:
-            return problem(503, "no answer in time", ("Retry-After", "1"))
-        answer: Answer = wait.task.result
-        return answer
-
-    def _resume(self, connection: Connection) -> None:
-        connection.resume()
-        self._settle(connection)
 
     # --- the end
 
@@ -400,7 +280,6 @@ class Httpd(http.server.HTTPServer):
         for connection in list(self._connections):
             connection.close()
         self._connections.clear()
-        self._parked.clear()
         self._close_listener()
         for part in (self._selector, self._bell, self._ear):
             part.close()
@@ -413,40 +292,7 @@ class Httpd(http.server.HTTPServer):
         self._connections.clear()
         self.socket.close()  # before server_close, which would remove the parent's path
         self.server_close()
-        self.asker.after_fork()
-        self.tasks.after_fork()
-
-
-ABUSES = {
-    408: "requests that did not come to their end in time",
-    413: "bodies that are too large",
-    414: "request lines that are too long",
-    431: "heads that are too large",
-}
-"""Kinds of abuse by the code that answers them."""
-
-
-class Wait:
-    """What one request waits for."""
-
-    def __init__(self, asker: Asker) -> None:
-        self.begun = time.monotonic()
-        self.deadline = self.begun + PATIENCE
-        self.question = Question(asker)
-        self.task: Task | None = None
-
-    def give_up(self) -> None:
-        """Its time is over, or nobody wants it any more."""
-        self.question.give_up()
-        if self.task is not None:
-            self.task.cancel()
-
-
-def _handled(handler: Any, asked: Asked, peer: str, server: Httpd, is_last: bool, task: Task) -> Answer:
-    """What a handler of the host makes of a request. On a worker of the task pool."""
-    made = handler(asked.head + asked.body, (peer, 0), server)
-    closes = bool(made.close_connection) or is_last or not asked.request.keeps
-    return Answer(*framed(made.wfile.getvalue(), asked.request, closes))
+        self.answers.after_fork()
 
 
 def _remove_stale(path: str) -> None:

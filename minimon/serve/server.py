@@ -140,12 +140,12 @@ class HealthCheckServer:
         if httpd is None or thread is None:
             return True
         httpd.stop_by(deadline)
-        if httpd.tasks.works_here():  # a route of the host: the server ends once it has answered
-            httpd.tasks.retire()
-            return httpd.asker.stop(deadline)
+        if httpd.answers.tasks.works_here():  # a route of the host: the server ends once it has answered
+            httpd.answers.tasks.retire()
+            return httpd.answers.asker.stop(deadline)
         ended = thread is threading.current_thread() or join_until(thread, deadline + MARGIN)
-        ended = httpd.asker.stop(deadline) and ended
-        ended = httpd.tasks.stop(deadline) and ended
+        ended = httpd.answers.asker.stop(deadline) and ended
+        ended = httpd.answers.tasks.stop(deadline) and ended
         _log.info("health server on %s stopped", self._shown)
         return ended
 

@@ -49,7 +49,7 @@ def quick() -> Iterator[HealthCheckServer]:
     """A server of much text, whose clients have a fifth of a second."""
     with HealthCheckServer(port=0).serving(Plain(text="x" * (8 << 20))) as running:
         assert running.httpd is not None
-        running.httpd.times = Times(*[0.2] * len(Times()))
+        running.httpd.answers.times = Times(*[0.2] * len(Times()))
         yield running
 
 
