@@ -218,7 +218,7 @@ class Site:
 
     def _home(self, request: Request, question: Question, sees: bool) -> Reply:
         if not prefers(request.get("accept"), ("text/html", ""), ("application/json", "")):
-            return links(question.root, question.root + self.base)
+            return links(question.root, question.root + self.base)._replace(headers=(NO_STORE, VARY))
         from .page import CSP, page
 
         def make(whole: Any) -> Reply:

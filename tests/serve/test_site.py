@@ -364,7 +364,8 @@ def test_a_change_has_another_tag(running: HealthCheckServer) -> None:
 )
 def test_browsers_get_a_page_and_programs_get_links(running: HealthCheckServer, accept: str, kind: str) -> None:
     """By what they accept."""
-    assert kind == ask(running, "/", Accept=accept).headers["Content-Type"]
+    headers = ask(running, "/", Accept=accept).headers
+    assert (kind, "Accept") == (headers["Content-Type"], headers["Vary"])
 
 
 def test_a_page_allows_no_script_but_its_own(running: HealthCheckServer) -> None:
