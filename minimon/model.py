@@ -50,6 +50,10 @@ class Status(_Word):
     DOWN = "down"
 
 
+UNFIT = (Status.DOWN, Status.UNKNOWN)
+"""With which nothing can be done."""
+
+
 class Outcome(_Word):
     """How one run ended: `Outcome.PASS == "pass"`."""
 

@@ -195,7 +195,14 @@ class Monitor:
             self._pid = os.getpid()
             notifier = self._make_notifier()
             self._remember()
-            poller = Poller(self._clock, self._registry, notifier, canary=self._canary, store=self._store)
+            poller = Poller(
+                self._clock,
+                self._registry,
+                notifier,
+                canary=self._canary,
+                store=self._store,
+                on_fall=self._note_ready,
+            )
             scheduler = Scheduler(self._clock, poller, *self._bounds, self._entries_lock)
             poller.watch = Watch(self._own, self._clock, self._figures, scheduler.peak)
             started = self._clock.time(), self._clock.monotonic()
@@ -404,8 +411,17 @@ class Monitor:
         self.was_ready = self.was_ready or word == "ready"
         return {"ready": word == "ready", "status": word, "blockers": blockers}
 
+    def _note_ready(self, name: str) -> None:
+        """A critical check is fit no more: if nothing else is wrong it was ready up to now, though nobody asked."""
+        if not (self.was_ready or self.draining):
+            looked, blockers = self._registry.readiness()
+            self.was_ready = looked and blockers.keys() <= {name}
+
     def drain(self, on: bool = True) -> None:
-        """Want no more requests: `/readyz` and `/health` are 503 from now on, `/livez` stays 200. Polling goes on."""
+        """Want no more requests: `/readyz` and `/health` are 503 from now on, `/livez` stays 200. Polling goes on.
+
+        `drain(False)` takes it back.
+        """
         if self.draining is not on:
             self.readiness()  # remembers whether it was ready
             self.draining = on
@@ -499,8 +515,6 @@ class Monitor:
         """The same as `snapshot()`: what a HealthCheckServer asks its subject for."""
         return self.snapshot()
 
-    # --- fork
-
     # --- within a web application
 
     def wrap_wsgi(
@@ -544,6 +558,8 @@ class Monitor:
         from .serve.mount import WHOLE, Mount
 
         return _asgi(Mount(self, WHOLE, details, token, auth), None)
+
+    # --- fork
 
     def after_fork(self) -> None:
         """In the child: not running, fresh locks; what was seen stays and goes stale. May be started there."""

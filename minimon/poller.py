@@ -11,7 +11,7 @@ from .checks import Check, Probe
 from .clock import Clock
 from .evaluate import RETRY, lost_result, retry_after
 from .log import logger
-from .model import Change, CheckState, Outcome, Result, result_view, stamp
+from .model import UNFIT, Change, CheckState, Outcome, Result, result_view, stamp
 from .probes import Prepared, observe
 from .registry import Registry
 from .timetable import FALLBACK, draw, lasting
@@ -53,9 +53,10 @@ class Poller:
         *,
         canary: Canary | None = None,
         store: Store | None = None,
+        on_fall: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._clock, self._registry, self._notifier = clock, registry, notifier
-        self._canary, self._store = canary, store
+        self._canary, self._store, self._on_fall = canary, store, on_fall
         self.watch: Watch | None = None
 
     def execute(self, run: Run) -> Outlook:
@@ -164,6 +165,8 @@ class Poller:
         return change
 
     def _notify(self, change: Change) -> None:
+        if change.check.critical and change.after.status in UNFIT and change.before.status not in UNFIT:
+            self._on_fall(change.name)
         if self._notifier is not None and change.news:
             self._notifier.put(change)
         if self._store is not None:

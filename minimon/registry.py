@@ -15,7 +15,7 @@ from .clock import Clock
 from .errors import ConfigError, UnknownCheckError, did_you_mean
 from .evaluate import CALM, FLAPS, Standing, aggregate, by_group, gone_stale, lost_result
 from .history import History
-from .model import Change, CheckState, Outcome, Result, Status, View, result_view, stamp
+from .model import UNFIT, Change, CheckState, Outcome, Result, Status, View, result_view, stamp
 from .views import Glimpse, check_view, glimpse
 
 EVENTS = 50
@@ -258,14 +258,18 @@ class Registry:
         return aggregate(set(standings))
 
     def readiness(self) -> tuple[bool, dict[str, str]]:
-        """Whether the first round is over, and the critical checks that are not up, with their status: as of now."""
+        """Whether it was looked, and the critical checks that are not up, with their status: as of now.
+
+        At every critical check, and at one at all: what is not critical may take its time.
+        """
         with self._lock:
             standings = self._standings(self._clock.monotonic() - self._slept)
             names = list(self._histories)
         named = [(name, each) for name, each in zip(names, standings) if not (each.own or each.paused)]
-        unfit = (Status.DOWN, Status.UNKNOWN)
-        blockers = {name: each.status._value_ for name, each in named if each.critical and each.status in unfit}
-        return not any(each.awaited for _, each in named), blockers
+        blockers = {name: each.status._value_ for name, each in named if each.critical and each.status in UNFIT}
+        awaited = [each.awaited for _, each in named]
+        looked = not any(each.awaited for _, each in named if each.critical) and not (awaited and all(awaited))
+        return looked, blockers
 
     def _standings(self, now: float) -> list[Standing]:
         return [each.standing if now <= each.expires else _expired(each) for each in self._histories.values()]

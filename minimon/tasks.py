@@ -110,12 +110,12 @@ class Tasks:
         def ended(task: Task) -> None:
             if task.cancelled.is_set():
                 self._pool.withdraw(task)  # it waits for nothing any more, and takes nobody's place
+            with self._lock:
+                self._unfinished.pop(task.id, None)
             on_end()
 
         task = Task(name, function, ended)
         with self._lock:
-            for known in [known for known in self._unfinished.values() if known.finished]:
-                del self._unfinished[known.id]
             if self._pool.unfinished >= self._workers + self._queue:
                 raise BusyError(f"{self._queue} tasks wait already; try again later")
             self._unfinished[task.id] = task
@@ -141,6 +141,6 @@ class Tasks:
         return self._pool.stop(deadline)
 
     def after_fork(self) -> None:
-        """In the child: no tasks, no workers."""
-        self._reset()
+        """In the child: no tasks, no workers; one that has forked ends with its task."""
         self._pool.after_fork()
+        self._reset()

@@ -36,9 +36,12 @@ class Authenticator(Protocol):
 
 
 class Token:
-    """An Authenticator that knows one bearer token (RFC 6750)."""
+    """An Authenticator that knows one bearer token (RFC 6750). People give it to their browser as the password, with
+    any name (RFC 7617).
+    """
 
     challenge = 'Bearer realm="minimon"'
+    login = 'Basic realm="minimon"'
 
     def __init__(self, token: str) -> None:
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or token != token.strip():
@@ -51,10 +54,23 @@ class Token:
         """Compare in constant time."""
         import hmac
 
-        return scheme == "bearer" and hmac.compare_digest(credentials.encode("latin-1", "replace"), self._token)
+        given = credentials.encode("latin-1", "replace")
+        if scheme == "basic":
+            given = _password(given)
+        return scheme in ("bearer", "basic") and hmac.compare_digest(given, self._token)
 
     def __repr__(self) -> str:
         return "<Token>"
+
+
+def _password(given: bytes) -> bytes:
+    """The part behind the name; empty, where there is none."""
+    import binascii
+
+    try:
+        return binascii.a2b_base64(given).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 class Access(NamedTuple):
@@ -70,6 +86,11 @@ class Access(NamedTuple):
     bound: str = "localhost"
     """The loopback address it is bound to, which no other site's name may lead to; "" for all others."""
 
+    def at(self, bound: str) -> Access:
+        """The same for the address that a server is bound to, as the system has it."""
+        local = is_loopback(bound) or self.local
+        return self._replace(local=local, bound=self.bound or (bound if local and _is_address(bound) else ""))
+
     def sees(self, known: bool, plain: bool = False) -> bool:
         """Whether a client sees details; `plain`: of a subject that shows its own document to everybody by default."""
         rule = self.details or ("always" if self.local or plain else "authorized")
@@ -80,6 +101,15 @@ class Access(NamedTuple):
         if not (self.bound or self.hosts) or not host:
             return True
         return host in ("localhost", self.bound, *self.hosts) or host.endswith(".localhost") or _is_address(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _is_address(host: str) -> bool:
@@ -123,29 +153,38 @@ def _sites(host: str) -> tuple[str, ...]:
 class Attempts:
     """How often clients have failed. One owner: the server's thread. The time (monotonic) is an argument.
 
-    Many may come from one address: credentials that were right the last time need not wait for those who guess.
+    An attempt counts from its beginning, until it turns out to be right: many at once are many. Many may come from one
+    address: credentials that were right the last time need not wait for those who guess.
     """
 
     def __init__(self) -> None:
         self._failed: dict[str, tuple[int, float]] = {}  # how often, and until when to wait
         self._proven: dict[int, None] = {}  # hashes of what was right, so that no secret is kept
 
-    def wait(self, client: str, now: float, given: tuple[str, str]) -> float:
-        """Seconds that this client has to wait before it may try these credentials."""
-        return 0.0 if hash(given) in self._proven else max(0.0, self._failed.get(client, (0, 0.0))[1] - now)
+    def knows(self, given: tuple[str, str]) -> bool:
+        """Whether these credentials were right the last time."""
+        return hash(given) in self._proven
 
-    def note(self, client: str, right: bool, now: float, given: tuple[str, str]) -> None:
-        """An attempt has ended."""
-        known = hash(given) in self._proven
-        if right and known:
-            return  # those who guess go on to wait
-        times, _ = self._failed.pop(client, (0, 0.0))
-        if right:
+    def charge(self, client: str, now: float) -> float:
+        """Count an attempt that begins; or the seconds that this client has to wait before it may."""
+        times, until = self._failed.get(client, (0, 0.0))
+        if until > now:
+            return until - now
+        times += 1
+        delay = min(2.0 ** min(times - FREE, 16), LONGEST) if times >= FREE else 0.0
+        self._failed.pop(client, None)  # it goes to the end
+        _keep(self._failed, client, (times, now + delay))
+        return 0.0
+
+    def passed(self, client: str, given: tuple[str, str]) -> None:
+        """They were right. Of those that are known nothing is forgiven: others may guess from there."""
+        if not self.knows(given):
+            self._failed.pop(client, None)
             _keep(self._proven, hash(given), None)
-            return
+
+    def forget(self, given: tuple[str, str]) -> None:
+        """They were wrong."""
         self._proven.pop(hash(given), None)
-        delay = min(2.0 ** (times + 1 - FREE), LONGEST) if times + 1 >= FREE else 0.0
-        _keep(self._failed, client, (times + 1, now + delay))
 
 
 def _keep(table: dict[Any, Any], key: object, value: object) -> None:
@@ -167,6 +206,8 @@ def check_access(given: Mapping[str, Any], host: str, local: bool) -> Access:
         raise ConfigError(f"server: the challenge of auth must be a printable ASCII text, got {challenge!r:.60}")
     if details is not None and details not in DETAILS:
         raise ConfigError(f"server: details must be never, authorized or always, got {details!r:.60}")
+    if details == "authorized" and token is None and auth is None:
+        raise ConfigError("server: details='authorized' is for those with a token or a password: give token= or auth=")
     listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [None]
     if not all(isinstance(name, str) and name for name in listed):
         raise ConfigError(f"server: allowed_hosts must be a list of names, got {names!r:.60}")

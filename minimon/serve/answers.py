@@ -114,7 +114,7 @@ class Answers:
         if reply is not None:
             return reply
         if self._handler is HealthCheckHandler:
-            return refusal_of(request.method)
+            return self._site.misdirected(request) or refusal_of(request.method)
         return self._host_route(connection, asked, wait)
 
     def _host_route(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
@@ -142,10 +142,33 @@ class Answers:
         answer: Answer = wait.task.result
         return answer
 
+    def mind_address(self, bound: str) -> None:
+        """The address that it is bound to, however it was written; "" for a path."""
+        self._site.access = self._site.access.at(bound)
+
     @property
     def waiting(self) -> list[Connection]:
         """Those whose answer is made elsewhere."""
         return list(self._waits)
+
+    @property
+    def made(self) -> list[Connection]:
+        """Those that have waited for an answer which can be given now."""
+        return [connection for connection, wait in self._waits.items() if wait.is_over]
+
+    def works_here(self) -> bool:
+        """Whether the caller is one of the threads on which answers are made."""
+        return self.tasks.works_here() or self.asker.works_here()
+
+    def retire(self) -> None:
+        """No more of them; what is being made comes to its end. Never waits."""
+        self.tasks.retire()
+        self.asker.stop(0.0)
+
+    def stop(self, deadline: float) -> bool:
+        """Cancel what is being made; True when its threads have ended by `deadline` (time.monotonic)."""
+        ended = self.asker.stop(deadline)
+        return self.tasks.stop(deadline) and ended
 
     def give_up(self, connection: Connection) -> None:
         """It waits no longer, for its time is over."""
@@ -182,6 +205,11 @@ class Wait:
         self.deadline = self.begun + PATIENCE
         self.question = Question(asker)
         self.task: Task | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is something new to say."""
+        return self.question.ready if self.task is None else self.task.finished
 
     def give_up(self) -> None:
         """Its time is over, or nobody wants it any more."""

@@ -123,6 +123,11 @@ class Connection:
         return self._ends or over or self._requests >= REQUESTS
 
     @property
+    def is_deaf(self) -> bool:
+        """True when the client says no more: perhaps it is gone."""
+        return self._deaf
+
+    @property
     def writes(self) -> bool:
         """True while something is left to send."""
         return bool(self._unsent)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 DEEPEST = 32
@@ -28,8 +29,8 @@ CHANGING = ("service", "self")
 """What of a snapshot is new each time though nothing has happened."""
 
 
-def tagged_json(document: Any) -> tuple[bytes, str]:
-    """The document as JSON, and a tag of what it says, without what changes all the time. Good for this process only.
+def tagged_json(document: Any, changing: tuple[str, ...] = CHANGING) -> tuple[bytes, str]:
+    """The document as JSON, and a tag of what it says, but for the keys `changing`. Good for this process only.
 
     A large one is made piece by piece: no other thread has to wait for the interpreter as long as all of it takes.
     """
@@ -40,7 +41,7 @@ def tagged_json(document: Any) -> tuple[bytes, str]:
     pieces, tag = [b"{"], 0
     for key, value in document.items():
         made = [to_json(value)] if key != "checks" else [b"{", *_joined(checks), b"}"]
-        if key not in CHANGING:
+        if key not in changing:
             tag ^= hash((key, *made))
         pieces += [b", " * (len(pieces) > 1), to_json(key), b": ", *made]
     return b"".join((*pieces, b"}")), f"{tag & MASK:x}"
@@ -86,13 +87,14 @@ class _Copier:
         if isinstance(value, Mapping):
             return {_key(key): self.copy(item, depth) for key, item in self._some(list(value.items()))}
         if isinstance(value, (set, frozenset)):
-            return [self.copy(item, depth) for item in self._some(sorted(value, key=_text))]
+            return [self.copy(item, depth) for item in sorted(self._some(value), key=_text)]
         if isinstance(value, (list, tuple)):
-            return [self.copy(item, depth) for item in self._some(list(value))]
+            return [self.copy(item, depth) for item in self._some(value)]
         return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else _text(value)
 
-    def _some(self, items: list[Any]) -> Iterable[Any]:
-        for item in items:
+    def _some(self, items: Iterable[Any]) -> Iterable[Any]:
+        """As many as there is room for: it may have no end."""
+        for item in islice(items, max(0, self._left + 1)):
             if self._left < 0:
                 return
             yield item

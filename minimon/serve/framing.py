@@ -21,7 +21,8 @@ MAX_BODY = 64 << 10
 _END = re.compile(rb"\r?\n\r?\n")
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/(\d)\.(\d)")
-_FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)")
+FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)")
+"""A header: its name, and its value with the blanks around it."""
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[!$&'()*+,;=0-9A-Za-z._~%-]*)(?::[0-9]*)?")
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]+):[0-9]+")
@@ -88,7 +89,7 @@ def read_head(head: bytes) -> Head:
         return 431
     fields = []
     for each in lines:
-        found = _FIELD.fullmatch(each)
+        found = FIELD.fullmatch(each)
         if found is None:
             return 400
         fields.append((found[1].decode("ascii").lower(), found[2].strip(b" \t").decode("latin-1")))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..log import logger
 from .exposition import to_json
-from .framing import Request
+from .framing import FIELD, Request
 from .routing import Reply, problem, refusal
 
 if TYPE_CHECKING:
@@ -23,9 +23,12 @@ _log = logger("handler")
 
 SMALL = 4096
 """Bytes of a body up to which an answer is remembered for the second in which its Date holds."""
+MOST = 256
+"""Answers that are remembered."""
 ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
 """Headers of every answer."""
 _SPLIT = re.compile("[\r\n\0]")
+_START = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)(?: [\t -~\x80-\xff]*)?")
 
 
 class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
@@ -65,7 +68,11 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
         """Any method on a path that nobody knows."""
         self.reply(refusal_of(self.command))
 
-    do_GET = do_HEAD = answer
+    do_GET = answer
+
+    def do_HEAD(self) -> None:
+        """What GET does: of what is written the body is left out (RFC 9110, 9.3.2)."""
+        self.do_GET()
 
     def reply(self, reply: Reply) -> None:
         """Write an answer of the server's kind, with a body unless it is HEAD that asks."""
@@ -85,11 +92,11 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
             raise ValueError(f"a line break in the header {keyword[:60]!r}")
         super().send_header(keyword, value)
 
-    def send_response(self, code: int, message: str | None = None) -> None:
+    def send_response_only(self, code: int, message: str | None = None) -> None:
         """As the base class; raises ValueError for a line break."""
         if message is not None and _SPLIT.search(message):
             raise ValueError("a line break in the phrase of an answer")
-        super().send_response(code, message)
+        super().send_response_only(code, message)
 
     def handle_expect_100(self) -> bool:
         """The body is here already."""
@@ -112,6 +119,8 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
             _log.debug("%s %.512s", self.client_address[0] if self.client_address else "-", text)
 
 
+FRAMING = (b"transfer-encoding", b"content-length", b"connection")
+"""Headers that say where an answer ends."""
 BODILESS = (204, 304)
 """Codes whose answers have no body, and do not tell of one (RFC 9110, 6.4.1)."""
 
@@ -128,22 +137,26 @@ def framed(made: bytes, request: Request, closes: bool) -> tuple[bytes, bytes, b
     The length is that of the body, whatever was written. Raises ValueError for what is no answer.
     """
     head, blank, body = made.partition(b"\r\n\r\n")
-    while re.match(rb"HTTP/1\.[01] 1\d\d ", head):  # the body was here already
+    while re.match(rb"HTTP/1\.[01] 1\d\d[ \r]", head + b"\r"):  # the body was here already
         head, blank, body = body.partition(b"\r\n\r\n")
     start, *fields = head.split(b"\r\n")
-    found = re.match(rb"HTTP/1\.[01] (\d{3})(?: |\Z)", start)
+    found = _START.fullmatch(start)
     if found is None or not blank:
         raise ValueError(f"a route of the host wrote no answer, but {made[:60]!r}")
+    odd = next((field for field in fields if not FIELD.fullmatch(field)), None)
+    if odd is not None:  # a line end of its own kind too, at which some readers begin another one
+        raise ValueError(f"a route of the host wrote what is no header: {odd[:60]!r}")
     named = [(field.partition(b":")[0].strip().lower(), field) for field in fields]
     coded = any(name == b"transfer-encoding" for name, _ in named)
     if coded and request.old:
         raise ValueError("a route of the host wrote chunks to a client of HTTP/1.0")
     wishes = b",".join(field.partition(b":")[2].lower() for name, field in named if name == b"connection")
-    closes = closes or coded or b"close" in wishes
+    closes = closes or coded or b"close" in wishes or request.method == "CONNECT"
     lengths = [field for name, field in named if name == b"content-length"]
-    kept = [field for name, field in named if name not in (b"content-length", b"connection")]
-    if int(found[1]) in BODILESS:
-        body = b""
+    kept = [field for name, field in named if name not in FRAMING[1:]]
+    if int(found[1]) in (*BODILESS, 205):
+        kept, body = [field for name, field in named if name not in FRAMING], b""
+        kept += [b"Content-Length: 0"] if found[1] == b"205" else []
     elif request.method == "HEAD":
         kept, body = [*kept, *lengths[:1]], b""
     elif not coded:
@@ -190,7 +203,7 @@ class Writer:
     def answer(self, reply: Reply, request: Request, closes: bool) -> bytes:
         """The whole answer to this request; `closes` says that the connection ends with it."""
         self._mind_the_time()
-        if len(reply.body) > SMALL:
+        if len(reply.body) > SMALL or len(self._made) >= MOST:
             return self._make(reply, request.method == "HEAD", request.old, closes)
         key = reply, request.method == "HEAD", request.old, closes
         made = self._made.get(key)

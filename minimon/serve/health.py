@@ -8,7 +8,7 @@ waits longer than a second for it. Large answers and credentials have threads of
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,8 +23,9 @@ PATIENCE = 1.0
 """Seconds that a plain subject has to answer."""
 PAGE_PATIENCE = 30.0
 """Seconds that a large answer may take to make."""
-KINDS = ("ask", "page", "login")
-"""What is done on other threads, two of each kind: subjects asked, large answers made, credentials looked at."""
+KINDS = ("ask", "page", "login", "known")
+"""What is done on other threads, two of each kind: subjects asked (two for each), large answers made, credentials
+looked at; those that were right before apart, so that nobody who guesses keeps them waiting."""
 MOST_CALLS = 64
 """Calls of a kind that are unfinished at most."""
 SHARED = 1.0
@@ -76,8 +77,10 @@ class Asker:
         self._wake = wake
         self._calls: dict[Hashable, _Call] = {}
         self.complaints = Complaints()
-        # Apart from each other: a subject that hangs keeps nobody from logging in, nor many logins a probe from asking.
-        self._pools = {kind: Pool(f"minimon-{kind}", 0, 2, eager=True) for kind in KINDS}
+        # Apart from each other: a subject that hangs keeps nobody from logging in, nor another from being asked.
+        sizes = dict.fromkeys(KINDS, 2)
+        sizes["ask"] = 2 * max(1, len(subjects))
+        self._pools = {kind: Pool(f"minimon-{kind}", 0, size, eager=True) for kind, size in sizes.items()}
 
     def call(self, kind: str, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> _Call | None:
         """The call that is in flight, or ended less than `lasts` seconds ago; else a new one. None if too many wait."""
@@ -98,6 +101,10 @@ class Asker:
         for key in [key for key, call in self._calls.items() if call.said is not None and call.ended + SHARED <= now]:
             del self._calls[key]
         return now + SHARED if self._calls else 0.0
+
+    def works_here(self) -> bool:
+        """Whether the caller is one of its threads."""
+        return any(pool.works_here() for pool in self._pools.values())
 
     def stop(self, deadline: float) -> bool:
         """Wait for calls in flight until `deadline` (time.monotonic); True when none is left."""
@@ -148,7 +155,7 @@ class Asked:
     @property
     def was_ready(self) -> bool:
         """Whether it says that it was ready once."""
-        return getattr(self._subject, "was_ready", False) is True
+        return self.at_once and getattr(self._subject, "was_ready", False) is True
 
     def readiness(self, word: str) -> Readiness:
         """Whether it wants requests, if `word` is what it says of its health."""
@@ -191,6 +198,8 @@ class Question:
 
     def __init__(self, asker: Asker) -> None:
         self.over = False  # whether its time is over
+        self.door = ""  # the kind of thread that looks at its credentials
+        self.charged = False  # whether the attempt of the client is counted
         self.known: Any = None  # whether the client is known, or the answer if its credentials are wrong
         self.subjects, self.complaints = asker.subjects, asker.complaints
         self.patience = PATIENCE
@@ -215,6 +224,11 @@ class Question:
             raise Pending
         return call.said or Said("unknown")
 
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is to be waited for."""
+        return all(call.said is not None for call in self._calls.values())
+
     def give_up(self) -> None:
         """Its time is over, or nobody wants the answer any more."""
         if not self.over:
@@ -224,20 +238,27 @@ class Question:
 
     def words(self) -> list[Said]:
         """The word of each subject. Raises Pending."""
-        return self._ask("word")
+        return self._ask("word", self.subjects)
 
-    def documents(self) -> list[Said]:
-        """The document of each subject. Raises Pending."""
-        return self._ask("document")
+    def whole(self) -> Callable[[], Said]:
+        """What makes the document of the one subject, or of all in an envelope, and may take its time: on any thread.
 
-    def whole(self) -> Said:
-        """The document of the one subject, or of all in an envelope. Raises Pending."""
-        said = self.documents()
-        error = next((each.error for each in said if each.error), "" if said else "unknown")
-        if error or len(said) == 1:
-            return Said(error) if error else said[0]
-        subjects = [each.value for each in said]
-        return Said(value={"schema": 1, "overall": worst(self.words()), "subjects": subjects})
+        Plain subjects are asked beforehand. Raises Pending.
+        """
+        slow = [each for each in self.subjects if not each.at_once]
+        several = len(self.subjects) > 1
+        documents = dict(zip(slow, self._ask("document", slow)))
+        words = dict(zip(slow, self._ask("word", slow))) if several else {}
+
+        def make() -> Said:
+            said = [documents.get(each) or at_once(each.document, self.complaints) for each in self.subjects]
+            error = next((each.error for each in said if each.error), "" if said else "unknown")
+            if error or not several:
+                return Said(error) if error else said[0]
+            told = [words.get(each) or at_once(each.word, self.complaints) for each in self.subjects]
+            return Said(value={"schema": 1, "overall": worst(told), "subjects": [each.value for each in said]})
+
+        return make
 
     def explanation(self, name: str) -> Said:
         """What the first subject says that has a check of this name; missing if none tells of checks."""
@@ -246,9 +267,9 @@ class Question:
         order = ("", "missing")
         return min(found, key=lambda one: order.index(one.error) if one.error in order else 2)
 
-    def _ask(self, method: str) -> list[Said]:
+    def _ask(self, method: str, subjects: Sequence[Asked]) -> list[Said]:
         said, pending = [], False
-        for subject in self.subjects:  # all are asked, before any is waited for
+        for subject in subjects:  # all are asked, before any is waited for
             try:
                 said.append(_ask_one(self, subject, method))
             except Pending:

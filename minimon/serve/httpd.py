@@ -13,6 +13,7 @@ import selectors
 import socket
 import socketserver
 import stat
+import threading
 import time
 from typing import Any
 
@@ -69,13 +70,15 @@ class Httpd(http.server.HTTPServer):
             self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.server_name, self.server_port = "", 0
         self._inode = 0  # of the path of a unix socket
+        self.closed = threading.Event()  # whether the port is free again
         super().__init__(address, handler)  # type: ignore[arg-type]  # closes it all if it cannot
         self.socket.setblocking(False)
+        self.answers.mind_address(self.server_name)
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's reverse look-up of the own name, which may take ten seconds."""
         if self.address_family == getattr(socket, "AF_UNIX", None):
-            self._bind_path(str(self.server_address))
+            self._bind_path(os.path.abspath(str(self.server_address)))  # the host may go to another folder
             return
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
@@ -100,6 +103,7 @@ class Httpd(http.server.HTTPServer):
             self._end()
         finally:
             self.server_close()
+            self.answers.retire()
 
     def _turn(self) -> None:
         self._turns += 1
@@ -108,7 +112,7 @@ class Httpd(http.server.HTTPServer):
                 self._serve(key.data, events)
             elif key.fileobj is self._ear:
                 self._listen()
-            else:
+            elif not self.closed.is_set():
                 self._accept()
         for connection in list(self._ready):
             del self._ready[connection]
@@ -141,7 +145,7 @@ class Httpd(http.server.HTTPServer):
         """The bell was rung: something slow has ended, or the server is to stop."""
         with contextlib.suppress(OSError):
             self._ear.recv(4096)
-        for connection in self.answers.waiting:
+        for connection in self.answers.made:
             connection.resume()
             self._settle(connection)
         self._due = 0.0
@@ -155,6 +159,8 @@ class Httpd(http.server.HTTPServer):
         self._burst = min(2 * self._burst, BURST) if self._accepted == self._turns - 1 else 1
         self._accepted = self._turns
         for number in range(self._burst):
+            if self.closed.is_set():  # by a subject that was asked for the one before
+                return
             try:
                 sock, address = self.socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
@@ -163,7 +169,7 @@ class Httpd(http.server.HTTPServer):
                 self._complaints.tell(f"connections that cannot be accepted: {error.strerror}")
                 if number:  # perhaps nobody waits any more: the system looks for a descriptor first
                     return
-                if self._drop_longest_waiting():
+                if self._drop_longest_waiting(True):
                     continue
                 self._selector.unregister(self.socket)
                 self._accept_at = time.monotonic() + PAUSE
@@ -187,11 +193,18 @@ class Httpd(http.server.HTTPServer):
         connection.readable()  # most have said already what they want
         self._settle(connection)
 
-    def _drop_longest_waiting(self) -> bool:
+    def _drop_longest_waiting(self, at_any_rate: bool = False) -> bool:
+        """The one that has not sent a whole request for longest; else, if need be, the first of those that wait for an
+        answer that is made elsewhere: probes have to be answered.
+        """
         waiting = [one for one in self._connections if one.waits]
         if waiting:
             self._forget(min(waiting, key=lambda one: one.since))
-        return bool(waiting)
+        elif at_any_rate and self.answers.waiting:
+            self._forget(min(self.answers.waiting, key=lambda one: (not one.is_deaf, one.deadline)))
+        else:
+            return False
+        return True
 
     def _serve(self, connection: Connection, events: int) -> None:
         if connection.closed:
@@ -243,15 +256,19 @@ class Httpd(http.server.HTTPServer):
 
     def _end(self) -> None:
         """Close the port, then let what is being answered end."""
-        if not self._accept_at:
-            self._selector.unregister(self.socket)
-        self._close_listener()
-        self._accept_at = 0.0
+        self.close_port()
         for connection in list(self._connections):
             connection.end()
             self._settle(connection)
         while self._connections and time.monotonic() < self._stop_at:
             self._turn()
+
+    def close_port(self) -> None:
+        """Accept no more. On the server's thread."""
+        if not (self._accept_at or self.closed.is_set()):
+            self._selector.unregister(self.socket)
+        self._accept_at = 0.0
+        self._close_listener()
 
     def _close_listener(self) -> None:
         path = self.server_name if self.address_family == getattr(socket, "AF_UNIX", None) else ""
@@ -260,6 +277,7 @@ class Httpd(http.server.HTTPServer):
                 if os.stat(path).st_ino == self._inode:  # another server may have it by now
                     os.unlink(path)
         self.socket.close()
+        self.closed.set()
 
     def wake(self) -> None:
         """Have the loop look. Any thread; never waits."""
@@ -268,7 +286,7 @@ class Httpd(http.server.HTTPServer):
 
     def stop_by(self, deadline: float) -> None:
         """Have the loop end by then (time.monotonic). Never waits, and may be called before the loop runs."""
-        self._stop_at = min(deadline, time.monotonic() + LONGEST)
+        self._stop_at = min(deadline, self._stop_at, time.monotonic() + LONGEST)
         self.wake()
 
     def shutdown(self) -> None:

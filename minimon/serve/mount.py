@@ -6,6 +6,7 @@ Nothing is concluded from the client's address, nor from what proxies say of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -29,6 +30,8 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 WHOLE = object()
 """In place of a prefix: there is no application beside."""
+OPEN = (*PROBES, "metrics")
+"""The first words of paths that are taken from the application."""
 
 
 class Mount:
@@ -39,8 +42,10 @@ class Mount:
     """
 
     def __init__(self, subject: Any, prefix: Any, details: str, token: str | None = None, auth: Any = None) -> None:
-        if prefix is not WHOLE and not (isinstance(prefix, str) and prefix[:1] == prefix[-1:] == "/" and prefix != "/"):
-            raise ConfigError(f'wrap: prefix must begin and end with a slash, as "/-/" does, got {prefix!r:.60}')
+        if prefix is not WHOLE:
+            _check_prefix(prefix)
+        if details == "never" and not (token is None and auth is None):
+            raise ConfigError("wrap: token and auth are for those who may see details: say details='authorized'")
         given = {"token": token, "auth": auth, "details": details, "allowed_hosts": ()}
         access: Access = check_access(given, "", local=False)
         self._prefix: Any = prefix
@@ -81,7 +86,7 @@ class Mount:
             below = path[len(self._prefix) - 1 :]
             return below if below.rstrip("/") in ("", "/status") else None
         first = path[1:].split("/")[0]
-        return path if first in (*PROBES, "metrics") else None
+        return path if first in OPEN else None
 
     # --- WSGI
 
@@ -118,7 +123,7 @@ class Mount:
 
     async def _asgi_reply(self, scope: Scope) -> Reply | None:
         root, path = scope.get("root_path", "").rstrip("/"), scope["path"]
-        path = path[len(root) :] if root and path.startswith(f"{root}/") else path
+        path = path[len(root) :] or "/" if root and f"{path}/".startswith(f"{root}/") else path
         target = (
             f"{quote(path.encode('utf-8', 'replace'), safe='/')}?{scope.get('query_string', b'').decode('latin-1')}"
         )
@@ -132,6 +137,13 @@ class Mount:
         import asyncio
 
         return await asyncio.get_running_loop().run_in_executor(None, work)  # pages of many checks take a while
+
+
+def _check_prefix(prefix: Any) -> None:
+    if not isinstance(prefix, str) or not re.fullmatch("/([A-Za-z0-9._~-]+/)+", prefix):
+        raise ConfigError(f'wrap: prefix must be a path between slashes, as "/-/" is, got {prefix!r:.60}')
+    if prefix.split("/")[1] in OPEN:
+        raise ConfigError(f"wrap: prefix must not be below a path that is taken already, got {prefix!r:.60}")
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from .. import __version__, fork
 from ..errors import ConfigError, LifecycleError, PortError
 from ..log import logger
 from ..pool import deadline_in, join_until
-from .access import check_access
+from .access import check_access, is_loopback
 
 if TYPE_CHECKING:
     from .health import Subject
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 _log = logger("server")
 
 MARGIN = 0.1
-"""Seconds for the thread to close what its deadline has cut off."""
+"""Seconds for the threads to close what the deadline has cut off."""
 UNIX = "unix:"
 """How a host begins that is the path of a unix socket."""
+
+PORT_HINT = "; another worker of this application may own it already: let one worker serve, or use port 0"
+PATH_HINT = "; another server listens there, or it is no socket: remove it, or say another path"
 
 
 class HealthCheckServer:
@@ -73,8 +76,9 @@ class HealthCheckServer:
         self.port = self._wanted_port = port
         self.httpd: Httpd | None = None
         self.thread: threading.Thread | None = None
+        self._past: list[tuple[Httpd, threading.Thread]] = []  # those that were stopped, and have not ended
         self._pid = os.getpid()
-        # Guards httpd and thread. Reentrant, for a signal handler of the host that stops the server within its start.
+        # Guards httpd, thread, _past. Reentrant: a signal handler of the host may stop the server within its start.
         self._lock = threading.RLock()
 
     def start(self, server_instance: Subject | None = None, *others: Subject) -> HealthCheckServer:
@@ -115,7 +119,9 @@ class HealthCheckServer:
 
     @property
     def _shown(self) -> str:
-        return self.host if self.host.startswith(UNIX) else f"{self.host}:{self.port}"
+        if self.host.startswith(UNIX):
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def _port_error(self, error: Exception) -> PortError:
         import errno
@@ -123,31 +129,30 @@ class HealthCheckServer:
         hint = ""
         number = getattr(error, "errno", None) or errno.EINVAL
         if number == errno.EADDRINUSE:
-            hint = "; another worker of this application may own it already: let one worker serve, or use port 0"
+            hint = PATH_HINT if self.host.startswith(UNIX) else PORT_HINT
         text = getattr(error, "strerror", None) or str(error)
         return PortError(number, f"cannot listen on {self._shown}: {text}{hint}")
 
     def stop(self, timeout: float = 2.0) -> bool:
         """Free the port at once, let answers in flight end; True when all threads have within `timeout` seconds.
 
-        Idempotent, safe before start and from any thread, its own among them.
+        Idempotent, safe before start and from any thread. One of its own, as that of a route, cannot wait for itself:
+        there it frees the port and returns False.
         """
         self._mind_fork()
         deadline = deadline_in(timeout)
         with self._lock:
-            httpd, thread = self.httpd, self.thread
+            runs = self.httpd is not None
+            if self.httpd is not None and self.thread is not None:
+                self._past.append((self.httpd, self.thread))
             self.httpd = self.thread = None
-        if httpd is None or thread is None:
-            return True
-        httpd.stop_by(deadline)
-        if httpd.answers.tasks.works_here():  # a route of the host: the server ends once it has answered
-            httpd.answers.tasks.retire()
-            return httpd.answers.asker.stop(deadline)
-        ended = thread is threading.current_thread() or join_until(thread, deadline + MARGIN)
-        ended = httpd.answers.asker.stop(deadline) and ended
-        ended = httpd.answers.tasks.stop(deadline) and ended
-        _log.info("health server on %s stopped", self._shown)
-        return ended
+            past = list(self._past)
+        ended = [each for each in past if _end(*each, deadline)]
+        with self._lock:
+            self._past = [each for each in self._past if each not in ended]
+        if runs:
+            _log.info("health server on %s stopped", self._shown)
+        return len(ended) == len(past)
 
     @contextlib.contextmanager
     def serving(self, *subjects: Subject) -> Iterator[HealthCheckServer]:
@@ -172,9 +177,11 @@ class HealthCheckServer:
     def after_fork(self) -> None:
         """In the child: the inherited sockets are closed, for the parent's clients; may be started there."""
         self._pid = os.getpid()
-        httpd, self.httpd, self.thread = self.httpd, None, None
+        lives = [httpd for httpd, _ in self._past]
+        lives += [] if self.httpd is None else [self.httpd]
+        self.httpd, self.thread, self._past = None, None, []
         self._lock = threading.RLock()
-        if httpd is not None:
+        for httpd in lives:
             httpd.after_fork()
 
     def _mind_fork(self) -> None:
@@ -182,14 +189,22 @@ class HealthCheckServer:
             self.after_fork()
 
 
+def _end(httpd: Httpd, thread: threading.Thread, deadline: float) -> bool:
+    """Have it end by `deadline` (time.monotonic), of which a client that takes no answer may have all."""
+    httpd.stop_by(deadline)
+    if thread is threading.current_thread():
+        httpd.close_port()
+        return False
+    if httpd.answers.works_here():
+        httpd.closed.wait(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
+        return False
+    ended = join_until(thread, deadline + MARGIN)
+    return httpd.answers.stop(deadline + MARGIN) and ended
+
+
 def _is_local(host: str) -> bool:
     """Whether only this machine reaches it."""
-    if host.startswith(UNIX) or host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.startswith(UNIX) or host.lower() == "localhost" or is_loopback(host)
 
 
 def _is_handler(handler: Any) -> bool:

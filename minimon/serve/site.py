@@ -6,6 +6,7 @@ What takes long is made on the threads of the Asker, and shared by all who ask f
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,12 +14,11 @@ from typing import Any
 
 from .accept import prefers
 from .access import SAFE, Access, Attempts, Authenticator, Token, credentials, is_foreign
-from .exposition import tagged_json, to_json
+from .exposition import CHANGING, tagged_json, to_json
 from .framing import Request
 from .health import SHARED, Asked, Question, at_once
 from .routing import (
     ALLOW,
-    CODES,
     NO_STORE,
     PROBES,
     Place,
@@ -78,9 +78,7 @@ class Site:
         found = place(request.path)
         if found is None:
             return None
-        if found.route not in PROBES and not self.access.knows_host(request.host):
-            return self._misdirected(request)
-        refused = refusal(request.method)
+        refused = (found.route not in PROBES and self.misdirected(request)) or refusal(request.method)
         if refused is not None:
             return refused
         if found.route == "health" and not request.query:
@@ -132,13 +130,17 @@ class Site:
         """With each check, for those who may see that."""
         if self._sees(request, question, client) is not True:
             return reply
-        more = self._made("verbose", question, partial(_verbosely, reply), f"{reply.status} {reply.body!r}")
-        return more if more.status == reply.status else reply  # a subject that fails changes no answer of its probes
+        return self._made("verbose", question, partial(_verbosely, reply), f"{reply.status} {reply.body!r}", reply)
 
     # --- who sees what
 
     def _sees(self, request: Request, question: Question, client: str) -> bool | Reply:
-        """Whether details are shown, or the answer to credentials that are wrong. Raises Pending."""
+        """Whether details are shown, or the answer to credentials that are wrong. Raises Pending.
+
+        Never under a stranger's name: probes may ask under any, but his page could read the answer.
+        """
+        if not self.access.knows_host(request.host):
+            return False
         known = self.knows(request, question, client)
         if isinstance(known, Reply):
             return known
@@ -156,34 +158,38 @@ class Site:
         given, authenticator = credentials(request), self.access.authenticator
         if given is None or authenticator is None:
             return False
-        now = time.monotonic()
-        left = self.attempts.wait(client, now, given) if client else 0.0
-        if left > 0:
-            return problem(429, "too many wrong attempts; wait", ("Retry-After", str(int(left) + 1)))
+        known = self.attempts.knows(given)
+        if client and not known and not question.charged:
+            left = self.attempts.charge(client, time.monotonic())
+            if left > 0:
+                return problem(429, "too many wrong attempts; wait", ("Retry-After", str(int(left) + 1)))
+            question.charged = True
+        question.door = question.door or ("known" if known else "login")
         ask = partial(_asked, authenticator, *given)
         quick = self._alone or isinstance(authenticator, Token)  # which only compares
-        said = at_once(ask, question.complaints) if quick else question.get("login", given, ask)
+        said = at_once(ask, question.complaints) if quick else question.get(question.door, given, ask)
         if said.error:
-            return Reply(CODES[said.error], to_json({"status": said.error}))
-        right = bool(said.value)
-        if client:
-            self.attempts.note(client, right, now, given)
-        return True if right else self.challenge()
+            return word_reply(said.error)
+        if said.value:
+            self.attempts.passed(client, given)
+            return True
+        self.attempts.forget(given)
+        return self.challenge()
 
     def challenge(self) -> Reply:
-        """401 (RFC 9110, 15.5.2)."""
-        said = getattr(self.access.authenticator, "challenge", "") or "Bearer"
-        return problem(401, "wrong or missing credentials", ("WWW-Authenticate", said))
+        """401 (RFC 9110, 15.5.2), with all ways to say who one is."""
+        ways = [getattr(self.access.authenticator, key, "") for key in ("challenge", "login")]
+        headers = [("WWW-Authenticate", way) for way in ways if way] or [("WWW-Authenticate", "Bearer")]
+        return problem(401, "wrong or missing credentials", *headers)
 
     def guard(self, request: Request, question: Question, client: str) -> Reply | None:
         """The answer to a request for a route of the host's that may not be done; None where it may. Raises Pending.
 
         What changes something is not done for a page of another site, nor without credentials where there are some.
         """
-        if not self.access.knows_host(request.host):
-            return self._misdirected(request)
-        if request.method in SAFE:
-            return None
+        stranger = self.misdirected(request)
+        if stranger is not None or request.method in SAFE:
+            return stranger
         if is_foreign(request):
             return problem(403, "a page of another site may not ask for that")
         if self.access.authenticator is None:
@@ -191,7 +197,10 @@ class Site:
         known = self.knows(request, question, client)
         return known if isinstance(known, Reply) else None if known else self.challenge()
 
-    def _misdirected(self, request: Request) -> Reply:
+    def misdirected(self, request: Request) -> Reply | None:
+        """The answer to a name that is not ours (RFC 9110, 15.5.20); None where it is."""
+        if self.access.knows_host(request.host):
+            return None
         return problem(421, f"not served under the name {request.host[:100]}; see allowed_hosts")
 
     # --- documents
@@ -203,7 +212,9 @@ class Site:
             if len(names) > 1:
                 return problem(400, "check is given more than once; ask for one at a time")
             return one(question.explanation(names[0]))
-        return _unless_same(request, self._made("status", question, _document))
+        monitor = all(each.at_once for each in question.subjects)
+        make = partial(_document, CHANGING if monitor else ())
+        return _unless_same(request, self._made("status", question, make))
 
     def _metrics(self, request: Request, question: Question) -> Reply:
         from .metrics import metrics, prefers_openmetrics
@@ -233,45 +244,50 @@ class Site:
 
         return self._made("page", question, make) if sees else make({"overall": worst(question.words())})
 
-    def _made(self, route: str, question: Question, make: Callable[[Any], Reply], variant: str = "") -> Reply:
-        """What `make` makes of all that is known: at once if that was quick the last time, else on another thread."""
-        reads = all(each.at_once for each in question.subjects)
-        whole = question.whole if reads else partial(_same, question.whole())  # a plain subject is asked beforehand
+    def _made(
+        self,
+        route: str,
+        question: Question,
+        make: Callable[[Any], Reply],
+        variant: str = "",
+        otherwise: Reply | None = None,
+    ) -> Reply:
+        """What `make` makes of all that is known: at once if that was quick the last time, else on another thread.
+
+        `otherwise` is the answer where nobody can tell what is known.
+        """
+        whole = question.whole()
         if self._alone or not self._slow.get(route, True):
-            reply, seconds = _timed(whole, make)
+            reply, seconds = _timed(whole, make, otherwise)
         else:
-            said = question.get("page", (route, variant), partial(_timed, whole, make), SHARED)
+            said = question.get("page", (route, variant), partial(_timed, whole, make, otherwise), SHARED)
             if said.error:
-                return Reply(CODES[said.error], to_json({"status": said.error}))
+                return otherwise or word_reply(said.error)
             reply, seconds = said.value
         self._slow[route] = seconds > SLOW
         return reply
 
 
-def _asked(authenticator: Authenticator, scheme: str, given: str) -> object:
-    """Who that is. Raises TypeError for a coroutine, which would be taken for somebody."""
+def _asked(authenticator: Authenticator, scheme: str, given: str) -> bool:
+    """Whether that is somebody. Raises TypeError for a coroutine, which would be taken for somebody."""
     known = authenticator.authenticate(scheme, given)
     if any(hasattr(known, name) for name in ("__await__", "__anext__", "__next__")):
         getattr(known, "close", bool)()
         raise TypeError("authenticate() returned a coroutine or a generator; give one that runs it to its end")
-    return known
+    return bool(known)
 
 
-def _same(said: Said) -> Said:
-    return said
-
-
-def _timed(whole: Callable[[], Said], make: Callable[[Any], Reply]) -> tuple[Reply, float]:
+def _timed(whole: Callable[[], Said], make: Callable[[Any], Reply], otherwise: Reply | None) -> tuple[Reply, float]:
     """The answer, and the seconds that it took."""
     begun = time.perf_counter()
     said = whole()
-    reply = Reply(CODES[said.error], to_json({"status": said.error})) if said.error else make(said.value)
+    reply = otherwise or word_reply(said.error) if said.error else make(said.value)
     return reply, time.perf_counter() - begun
 
 
-def _document(whole: Any) -> Reply:
-    """`/status`, with a tag that stays the same as long as what is known of the checks does."""
-    body, tag = tagged_json(whole)
+def _document(changing: tuple[str, ...], whole: Any) -> Reply:
+    """`/status`, with a tag that stays the same as long as nothing differs but what changes all the time."""
+    body, tag = tagged_json(whole, changing)
     return Reply(200, body, (NO_STORE, ("ETag", f'W/"{tag}"')))
 
 
@@ -285,8 +301,9 @@ def _verbosely(reply: Reply, whole: Any) -> Reply:
 def _unless_same(request: Request, reply: Reply) -> Reply:
     """304 where the client has it already (RFC 9110, 13.1.2: compared weakly)."""
     tag = next((value for name, value in reply.headers if name == "ETag"), "")
-    known = [each.strip().removeprefix("W/") for each in request.get("if-none-match").split(",")]
-    return Reply(304, headers=reply.headers) if tag and ("*" in known or tag[2:] in known) else reply
+    told = request.get("if-none-match")
+    known = told.strip() == "*" or tag[2:] in re.findall('"[^"]*"', told)
+    return Reply(304, headers=reply.headers) if tag and known else reply
 
 
 def _readiness(subject: Asked, said: Said) -> Readiness:

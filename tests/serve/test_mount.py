@@ -235,7 +235,7 @@ def test_an_answer_can_be_had_without_a_server(monitor: Monitor) -> None:
     )
 
 
-@pytest.mark.parametrize("prefix", ["", "/", "-/", "/-", None, 5])
+@pytest.mark.parametrize("prefix", ["", "/", "-/", "/-", "//", "/a b/", "/a//", "/health/", "/metrics/x/", None, 5])
 def test_a_prefix_begins_and_ends_with_a_slash(monitor: Monitor, prefix: Any) -> None:
     """Or it would claim more than it says."""
     with pytest.raises(ConfigError):
