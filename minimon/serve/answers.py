@@ -101,6 +101,8 @@ class Answers:
             )
         if isinstance(reply, Answer):
             return reply
+        if reply.status in ABUSES:
+            self.complaints.tell(ABUSES[reply.status])
         closes = connection.is_last or not asked.request.keeps
         try:
             return Answer(*self._writer.parts(reply, asked.request, closes), closes)
@@ -189,9 +191,13 @@ class Answers:
 
 
 ABUSES = {
+    401: "wrong or missing credentials",
+    403: "requests that pages of other sites made",
     408: "requests that did not come to their end in time",
     413: "bodies that are too large",
     414: "request lines that are too long",
+    421: "requests under names that are not its own",
+    429: "clients that went on to guess",
     431: "heads that are too large",
 }
 """Kinds of abuse by the code that answers them."""

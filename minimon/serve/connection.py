@@ -7,6 +7,7 @@ import socket
 import time
 from typing import NamedTuple, Protocol
 
+from .complaints import Complaints
 from .framing import MAX_HEAD, Head, Request, early_fault, end_of_head
 
 REQUESTS = 100
@@ -48,6 +49,7 @@ class Server(Protocol):
     """What a connection needs of its server."""
 
     times: Times
+    complaints: Complaints
 
     def read(self, head: bytes) -> Head:
         """A Request, or the code that refuses it."""
@@ -291,6 +293,8 @@ class Connection:
         elif self._began and self.waits and not self._lingers:
             self.refuse(408)
         else:
+            if self.writes:
+                self._server.complaints.tell("clients that do not take their answer")
             self.close()
 
     def end(self) -> None:

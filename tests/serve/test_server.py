@@ -397,17 +397,18 @@ def test_an_idle_connection_is_dropped(quick: HealthCheckServer) -> None:
     assert (1, True) == (answer.count(b"HTTP/1.1 "), time.monotonic() - start < 1.2)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("piece", [b"x", b"\r\n"])
 def test_a_client_that_drips_is_dropped(quick: HealthCheckServer, piece: bytes) -> None:
     """A byte now and then does not buy time for ever: a request has a deadline of its own."""
-    pause = threading.Event()
     start = time.monotonic()
     with connected(quick) as client, contextlib.suppress(OSError):
+        client.settimeout(0.05)  # the pause between two pieces
         while time.monotonic() - start < 3.0:
             client.sendall(piece)
-            pause.wait(0.1)
-    assert time.monotonic() - start < 2.0
+            with contextlib.suppress(socket.timeout):
+                if not client.recv(999):
+                    break
+    assert time.monotonic() - start < 1.4
 
 
 def test_a_body_that_does_not_come_is_waited_for_no_longer(quick: HealthCheckServer) -> None:
@@ -617,7 +618,7 @@ class Plain:
     def is_healthy(self): return True
     def get_detailed_stats(self): return {"text": "x" * 1000000}
 with HealthCheckServer(port=0).serving(Plain()) as server:
-    for content in (b"", b"GET", b"GET /status HTTP/1.1\\r\\n\\r\\n", b"\\xff\\x00\\r\\n\\r\\n", b"GET /status HTTP/1.1\\r\\n\\r\\n" * 50):
+    for content in (b"", b"GET", b"GET /status HTTP/1.0\\r\\n\\r\\n", b"\\xff\\x00\\r\\n\\r\\n", b"GET /status HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n" * 50):
         for reset in (False, True) * 5:
             client = socket.create_connection(("127.0.0.1", server.port))
             if reset:
@@ -979,6 +980,41 @@ def test_stop_lets_an_answer_in_flight_end() -> None:
         assert (True, True) == (until_closed(client).startswith(b"HTTP/1.1 200"), ended)
 
 
+def test_the_port_is_closed_before_answers_in_flight_end() -> None:
+    """Nobody else is let in."""
+    called, let_go, refused = threading.Event(), threading.Event(), []
+
+    def slow() -> bool:
+        called.set()
+        return let_go.wait(5.0)
+
+    server = HealthCheckServer(port=0).start(Plain(slow))
+    with connected(server) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        called.wait(5.0)
+        stopping = in_background(server.stop)
+
+        def is_refused() -> bool:
+            with contextlib.suppress(ConnectionRefusedError):
+                connected(server).close()
+                return False
+            return True
+
+        refused.append((wait_until(is_refused, 0.9), stopping.is_alive()))
+        let_go.set()
+        stopping.join(5.0)
+    assert [(True, True)] == refused
+
+
+def test_a_client_that_takes_no_answer_does_not_make_stop_fail() -> None:
+    """It has all of the time; the threads that are left have a moment more."""
+    server = HealthCheckServer(port=0).start(Plain(text="x" * (8 << 20)))
+    with connected(server) as client:
+        client.sendall(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.recv(1)
+        assert server.stop(0.3)
+
+
 def test_stop_tells_that_a_thread_is_left() -> None:
     """A subject that hangs cannot be ended: stop returns at its deadline, with False."""
     called, let_go = threading.Event(), threading.Event()
@@ -1130,18 +1166,22 @@ def test_a_forked_child_holds_neither_port_nor_clients() -> None:
     assert (["HTTP/1.1 200 OK", "HTTP/1.1 200 OK", "True", "free", "0"], "") == (done.stdout.splitlines(), done.stderr)
 
 
-def test_no_descriptors_left_do_not_burn_the_host() -> None:
+@pytest.mark.parametrize("others", [0, 1])
+def test_no_descriptors_left_do_not_burn_the_host(others: int) -> None:
     """With all descriptors in use the accepting thread does not spin, and answers when there are some again."""
-    code = """
+    code = f"""
+others = {others}"""
+    code += """
 import os, resource, socket, threading, time
 from minimon import HealthCheckServer
 class Plain:
     def is_healthy(self): return True
     def get_detailed_stats(self): return {}
 server = HealthCheckServer(port=0).start(Plain())
-first = socket.create_connection(("127.0.0.1", server.port))
-first.sendall(b"GET /health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
-first.recv(65536)
+for _ in range(others):
+    first = socket.create_connection(("127.0.0.1", server.port))
+    first.sendall(b"GET /health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    first.recv(65536)
 clients = [socket.socket() for _ in range(4)]
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 taken = []
