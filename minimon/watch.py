@@ -42,7 +42,8 @@ def troubles(figures: Mapping[str, Any], before: Mapping[str, Any], peak: float)
     if peak > SLOW:
         yield f"runs start up to {peak:.1f} s late"
     if figures["stuck"]:
-        yield f"{figures['stuck']} runs have outlived their deadline and not ended"
+        many = "1 run has outlived its" if figures["stuck"] == 1 else f"{figures['stuck']} runs have outlived their"
+        yield f"{many} deadline and not ended"
     for key, text in COUNTED.items():
         if figures[key] > before.get(key, 0):
             yield f"{figures[key] - before.get(key, 0)} {text}"

@@ -53,21 +53,34 @@ OWN = "minimon"
 
 COUNTED = ("down", "degraded", "unknown", "up", "paused")
 """The order in which checks are counted."""
-COLUMNS = ("state", "check", "for", "recent", "p95, 1 h", *WINDOWS.values())
+COLUMNS = ("state", "check", "for", "recent", "p95, 1 h", "up, 1 h", *[*WINDOWS.values()][1:])
+HEAD = f'<div class="cols" aria-hidden="true">{"".join(f"<span>{each}</span>" for each in COLUMNS)}</div>\n'
+LEGEND = "An uptime <i>in italics</i> is of a window that was not seen whole; “–” is not known yet."
+MORE = '<p class="note">What is behind this word is shown to those who may see it.{login}</p>\n'
+SLOWER = 6
+"""How many times slower it is without scripts: then it cannot keep open what a reader has opened."""
 
 
 def page(
-    snapshot: Mapping[str, Any], *, nonce: str, status_url: str = "/status", home: str = "/", refresh: int = 5
+    snapshot: Mapping[str, Any],
+    *,
+    nonce: str,
+    status_url: str = "/status",
+    home: str = "/",
+    refresh: int = 5,
+    overall: str = "",
+    login: str = "",
 ) -> bytes:
     """The document in UTF-8. Never raises, whatever the snapshot is: a Monitor's, several in an envelope, or any data.
 
     `nonce` is the one of the response's CSP; `status_url` has the same as JSON, `home` is the address of the page
-    itself; every `refresh` seconds it brings itself up to date, 0 for never.
+    itself; every `refresh` seconds it brings itself up to date, 0 for never. `overall` is the word where the snapshot
+    has none; `login` is where those who may see more can say who they are.
     """
     try:
-        body = _parts(snapshot, status_url)
+        body = _parts(snapshot, status_url, overall, login)
     except Exception:  # whatever the classes of the host do when they are looked at
-        body = _parts({"snapshot": plain(snapshot)}, status_url)
+        body = _parts({"snapshot": plain(snapshot)}, status_url, overall, login)
     return _document(body, nonce, status_url, home, refresh).encode("utf-8", "replace")
 
 
@@ -79,6 +92,7 @@ class _Parts(NamedTuple):
     headline: str
     banner: str
     main: str
+    legend: str
 
 
 def _document(parts: _Parts, nonce: str, status_url: str, home: str, refresh: int) -> str:
@@ -87,7 +101,7 @@ def _document(parts: _Parts, nonce: str, status_url: str, home: str, refresh: in
         **parts._asdict(),
         glyph=GLYPHS[parts.state],
         every=every,
-        again=AGAIN.format(every=every) if every else "",
+        again=AGAIN.format(every=SLOWER * every) if every else "",
         icon=icon(parts.state),
         icon_lost=icon("unknown"),
         nonce=escape(nonce),
@@ -98,15 +112,17 @@ def _document(parts: _Parts, nonce: str, status_url: str, home: str, refresh: in
     )
 
 
-def _parts(snapshot: Any, status_url: str) -> _Parts:
+def _parts(snapshot: Any, status_url: str, overall: str, login: str) -> _Parts:
     whole = as_map(snapshot)
     several = as_list(whole.get("subjects"))[:SUBJECTS] if "checks" not in whole else []
     subjects = [as_map(each) for each in several] or [whole]
-    overall, now, counts = _overall(whole), _now(subjects), _counts(subjects)
+    overall, now, counts = _overall(whole) or overall, _now(subjects), _counts(subjects)
     state, word = WHOLE.get(overall, ("unknown", ""))
     worst = next((f"{counts[each]:,} {each}" for each in COUNTED[:3] if counts[each]), "")
+    worst = "" if overall == "draining" else worst
     name = f"{len(several)} subjects" if several else _name(whole)
-    head = f"<h1><b>{word or 'Status'}</b> <span>· <bdi>{name}</bdi></span></h1>{_numbers(counts)}"
+    told = f" <span>· <bdi>{name}</bdi></span>" if name else ""
+    head = f"<h1><b>{word or 'Status'}</b>{told}</h1>{_numbers(counts)}"
     said = ": ".join(filter(None, (word, worst)))
     banner = (
         f'<header id="banner" class="{state}" data-said="{said}" data-now="{now or ""}">'
@@ -114,10 +130,13 @@ def _parts(snapshot: Any, status_url: str) -> _Parts:
     )
     share = max(1, len(several))
     scene = Scene(now, "" if several else status_url, 3 if several else 2, MOST // share, LARGEST // share)
-    sections = "".join(_subject(each, scene, number) for number, each in enumerate(several or [snapshot]))
-    return _Parts(
-        name, state, worst or overall or "status", banner, f'<main id="main" tabindex="-1">\n{sections}</main>'
-    )
+    if whole.keys() <= {"overall"}:
+        sections = MORE.format(login=f' <a href="{as_address(login)}">Sign in</a>' if login else "")
+    else:
+        sections = "".join(_subject(each, scene, number) for number, each in enumerate(several or [snapshot]))
+    main = f'<main id="main" tabindex="-1">\n{sections}</main>'
+    legend = LEGEND if any(map(_is_monitor, several or [snapshot])) else ""
+    return _Parts(name or "status", state, worst or overall or "status", banner, main, legend)
 
 
 def _numbers(counts: Mapping[str, int]) -> str:
@@ -153,7 +172,7 @@ def _subject(subject: Any, scene: Scene, number: int) -> str:
         return body
     state, word = WHOLE.get(_overall(as_map(subject)), ("unknown", ""))
     told = f"{GLYPHS[state]} {word}" if word else ""
-    return f'<section class="subject {state}">{_title(_name(as_map(subject)), told, 2)}{body}</section>\n'
+    return f'<section class="subject {state}">{_title(_name(as_map(subject)) or "status", told, 2)}{body}</section>\n'
 
 
 def _is_monitor(subject: Any) -> bool:
@@ -171,9 +190,14 @@ def _monitor(snapshot: View, scene: Scene, number: int) -> str:
     scene = scene._replace(rich=len(rows) <= RICH)
     shown = _fitting(rows[: scene.most], scene, number)
     itself = _itself(snapshot, scene, "".join(row.html for row in _fitting(own, scene, number)))
-    parts = [_groups(shown, scene), _rest(len(rows) - len(shown)), _events(snapshot, scene)]
+    order = dict.fromkeys(_group_of(view) for view in snapshot["checks"].values())
+    parts = [_groups(shown, [*order], scene), _rest(len(rows) - len(shown)), _events(snapshot, scene)]
     parts.insert(0 if own and own[0].rank < WELL else 2, itself)
-    return "".join(parts)
+    return (HEAD if own or rows else "") + "".join(parts)
+
+
+def _group_of(view: View) -> str:
+    return as_text(view.get("group"), 80)
 
 
 def _fitting(rows: list[Row], scene: Scene, number: int) -> list[Row]:
@@ -197,17 +221,18 @@ def _identity(name: object, number: int, ids: dict[str, int]) -> str:
     return start if ids[start] == 1 else f"{start}~{ids[start]}"
 
 
-def _groups(rows: list[Row], scene: Scene) -> str:
-    """A section for each group: the most troubled first, checks without a group last among equals."""
+def _groups(rows: list[Row], order: list[str], scene: Scene) -> str:
+    """A section for each group: troubled ones first, then in the order in which they were added, so that they seldom
+    change places; checks without a group last.
+    """
     if not rows:
         return '<p class="note">No check has been added.</p>\n'
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(as_text(row.view.get("group"), 80), []).append(row)
-    order = sorted(groups, key=lambda group: (min(groups[group][0].rank, WELL), not group))
-    columns = "".join(f"<span>{column}</span>" for column in COLUMNS)
-    head = f'<div class="cols" aria-hidden="true">{columns}</div>\n'
-    return head + "".join(_group(group, groups[group], len(groups), scene) for group in order)
+        groups.setdefault(_group_of(row.view), []).append(row)
+    shown = [group for group in order if group in groups]
+    shown.sort(key=lambda group: (groups[group][0].rank >= WELL, not group))
+    return "".join(_group(group, groups[group], len(groups), scene) for group in shown)
 
 
 def _group(group: str, rows: list[Row], among: int, scene: Scene) -> str:
@@ -323,6 +348,8 @@ def _json(value: Any) -> str:
 
 
 def _overall(snapshot: View) -> str:
+    if as_map(snapshot.get("service")).get("draining") is True:
+        return "draining"
     for key in ("overall", "status"):
         word = snapshot.get(key)
         if isinstance(word, str) and word in WHOLE:
@@ -333,7 +360,7 @@ def _overall(snapshot: View) -> str:
 
 def _name(snapshot: View) -> str:
     service = snapshot.get("service", snapshot.get("name"))
-    return as_text(service.get("name") if isinstance(service, Mapping) else service, 80) or "status"
+    return as_text(service.get("name") if isinstance(service, Mapping) else service, 80)
 
 
 def _counts(subjects: list[View]) -> dict[str, int]:

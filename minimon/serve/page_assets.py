@@ -136,12 +136,13 @@ h1 span{color:var(--mute);font-weight:400}
 .cols{display:none}
 .list{display:grid;gap:.55rem}
 .said{margin-top:.9rem}
-.check{position:relative;display:grid;grid-template-columns:repeat(4,1fr);gap:.25rem .6rem;background:var(--card);
- border:1px solid var(--line);border-left:4px solid var(--own);border-radius:8px;padding:.6rem .8rem}
+.check{position:relative;display:grid;grid-template-columns:repeat(5,minmax(0,1fr));gap:.25rem .4rem;
+ background:var(--card);border:1px solid var(--line);border-left:4px solid var(--own);border-radius:8px;
+ padding:.6rem .8rem}
 .s{grid-column:1/3;color:var(--own);font-weight:600;white-space:nowrap}
 .check.up .s{font-weight:400}
 .check.up,.check.paused{border-left-color:var(--line)}
-.a{grid-column:3/5;grid-row:1;text-align:right;padding-right:1.9rem;color:var(--mute)}
+.a{grid-column:3/6;grid-row:1;text-align:right;padding-right:1.9rem;color:var(--mute)}
 .a::before{content:"for "}
 .n{grid-column:1/-1}
 .n h3,.n h4{display:inline;font-weight:600;margin-right:.35rem}
@@ -152,7 +153,8 @@ h1 span{color:var(--mute);font-weight:400}
 .n em.x{color:var(--down);border-color:var(--down);font-weight:600}
 .n p{color:var(--mute)}
 .t .n p{color:var(--text)}
-.check>svg{grid-column:1/4;width:100%;max-width:20rem;height:28px;display:block}
+.check>svg,.c{grid-column:1/5}
+.check>svg{width:100%;max-width:20rem;height:28px;display:block}
 .p,.u{white-space:nowrap}
 .p small,.u small{display:block;font-style:normal;color:var(--mute);font-size:.75rem}
 .u.g{color:var(--mute)}
@@ -210,6 +212,7 @@ pre{font:.8125rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans M
 .own .x{color:var(--down);font-weight:600}
 footer{margin-top:1.6rem;font-size:.8125rem;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem}
 footer p{flex:1 1 22rem}
+footer p:empty{flex:1 1 0}
 .lost #banner,.lost main{filter:grayscale(1);opacity:DIMMED}
 @media (prefers-reduced-motion:no-preference){#banner,main{transition:opacity .3s}}
 
@@ -219,6 +222,8 @@ footer p{flex:1 1 22rem}
  #banner,#lost{padding:.7rem .9rem}
  #tools label{flex-basis:100%;margin-bottom:-.4rem}
  #tools input{flex:1 1 100%}
+ #tools button{padding:.32rem .6rem}
+ #tools{gap:.5rem}
  .events thead{display:none}
  .events tr,.events td,.events td:last-child{display:block;width:auto;padding:0}
  .events tbody tr{padding:.35rem 0}
@@ -233,7 +238,7 @@ footer p{flex:1 1 22rem}
 """
 
 _ROWS = r"""
- .cols,.check{display:grid;grid-template-columns:6.3rem minmax(11rem,1fr) 5.4rem 7.5rem 4.2rem repeat(4,3.9rem) 1.6rem;
+ .cols,.check{display:grid;grid-template-columns:6.3rem minmax(11rem,1fr) 5.4rem 7.5rem 4.2rem repeat(5,3.7rem) 1.6rem;
   gap:0 .8rem;align-items:center;padding:.32rem .5rem .32rem .8rem}
  .cols{position:sticky;top:0;z-index:1;background:var(--page);color:var(--mute);font-size:.75rem;
   border-left:4px solid transparent;margin-top:.8rem}
@@ -248,12 +253,13 @@ _ROWS = r"""
  .check>*{grid-column:auto;grid-row:auto}
  .check details{grid-column:1/-1}
  .more dl{grid-template-columns:max-content 1fr max-content 1fr}
- .s,.n,.a,.p,.u,.check>svg{grid-column:auto;grid-row:auto}
+ .s,.n,.a,.p,.u,.c,.check>svg{grid-column:auto;grid-row:auto}
  .a{padding:0}
  .a::before{content:none}
  .p,.u{text-align:right}
  .check>svg{max-width:none}
  .p small,.u small{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+ .check details:not([open]) summary{top:calc(50% - .95rem)}
  .check summary{top:.25rem}
 """
 
@@ -326,6 +332,7 @@ function filter() {
   let shown = 0, total = 0;
   for (const section of document.querySelectorAll("section.group")) {
     const heading = section.querySelector(".title").textContent;
+    const told = section.querySelector(".title .mute"), all = section.querySelectorAll(".check").length;
     let here = 0;
     for (const row of section.querySelectorAll(".check")) {
       const text = `${heading} ${row.children[0].textContent} ${row.children[1].textContent}`.toLowerCase();
@@ -335,7 +342,11 @@ function filter() {
     }
     section.hidden = !here;
     shown += here;
+    told.dataset.all ||= told.textContent;
+    write(told, here === all ? told.dataset.all : `${here} of ${all} shown`);
   }
+  for (const row of document.querySelectorAll(".events tbody tr"))
+    row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
   byId("find").hidden = !total;
   for (const head of document.querySelectorAll(".cols")) head.hidden = !shown;
   write(byId("shown"), words.length || only ? `${shown} of ${total} shown` : "");
@@ -540,7 +551,7 @@ FRAME = """<!doctype html>
 <button type="button" id="hold" aria-pressed="false">Hold</button>
 </form>
 {main}
-<footer><p>An uptime <i>in italics</i> is of a window that was not seen whole; “–” is not known yet.</p>
+<footer><p>{legend}</p>
 <a href="{home}">This page</a> <a href="{status_url}">as JSON</a></footer>
 <script nonce="{nonce}">{script}</script>
 </body>

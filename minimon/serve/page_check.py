@@ -40,7 +40,7 @@ WELL = 8
 MIDDLES = {"pass": 25.5, "warn": 23.5, "fail": 14.5, "unknown": 27}
 """Where the middle of a bar is, from the top."""
 ENDED = {"pass": "passed", "warn": "warned", "fail": "failed", "unknown": "unknown"}
-WINDOWS = {"24h": "24 h", "7d": "7 d", "30d": "30 d", "90d": "90 d"}
+WINDOWS = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d", "90d": "90 d"}
 
 
 class Scene(NamedTuple):
@@ -164,7 +164,7 @@ def _chart(recent: list[Any], rich: bool) -> str:
     """The latest results: how long those took that passed, as a line; how each ended, as a bar."""
     results = [as_map(each) for each in recent]
     if not results:
-        return '<span class="mute">no result yet</span>'
+        return '<span class="c mute">no result yet</span>'
     first = SLOTS - len(results)
     ended = [_outcome(each) for each in results]
     failed = sum(each in ("fail", "unknown") for each in ended)
@@ -269,7 +269,7 @@ def _runs(view: View) -> str:
 
 def _means(repair: float | None, between: float | None) -> str:
     parts = ((repair, "down for"), (between, "up for"))
-    return ", ".join(f"{word} {span(seconds)}" for seconds, word in parts if seconds is not None)
+    return ", ".join(f"{word} {span(seconds)}" for seconds, word in parts if seconds)
 
 
 def _way(last: View) -> Iterator[tuple[str, str]]:
@@ -295,7 +295,7 @@ def _way(last: View) -> Iterator[tuple[str, str]]:
 def _uptime_table(view: View) -> str:
     windows = as_map(view.get("uptime"))
     rows = []
-    for key, label in {"1h": "1 h", **WINDOWS}.items():
+    for key, label in WINDOWS.items():
         window = as_map(windows.get(key))
         known = as_number(window.get("coverage")) or 0.0
         ratio = as_ratio(window.get("ratio")) if known else "–"

@@ -97,7 +97,10 @@ class Site:
             return sees
         if found.route == "status":
             return self._status(request, question, sees, arguments.get("check", []))
-        return self._home(request, question, sees)
+        may_know = self.access.authenticator is not None and self.access.sees(True) and not sees
+        if may_know and "login" in arguments:
+            return self.challenge()
+        return self._home(request, question, sees, "?login" if may_know else "")
 
     # --- probes
 
@@ -227,22 +230,20 @@ class Site:
 
         return self._made("metrics", question, make, str(prefers_openmetrics(accept)))
 
-    def _home(self, request: Request, question: Question, sees: bool) -> Reply:
+    def _home(self, request: Request, question: Question, sees: bool, login: str) -> Reply:
         if not prefers(request.get("accept"), ("text/html", ""), ("application/json", "")):
             return links(question.root, question.root + self.base)._replace(headers=(NO_STORE, VARY))
         from .page import CSP, page
 
+        overall = "" if sees and all(each.at_once for each in question.subjects) else worst(question.words())
+
         def make(whole: Any) -> Reply:
             nonce = os.urandom(12).hex()
             policy = ("Content-Security-Policy", CSP.format(nonce=nonce))
-            return Reply(
-                200,
-                page(whole, nonce=nonce, status_url="status", home="."),
-                (NO_STORE, VARY, policy),
-                "text/html; charset=utf-8",
-            )
+            body = page(whole, nonce=nonce, status_url="status", home=".", overall=overall, login=login)
+            return Reply(200, body, (NO_STORE, VARY, policy), "text/html; charset=utf-8")
 
-        return self._made("page", question, make) if sees else make({"overall": worst(question.words())})
+        return self._made("page", question, make, overall) if sees else make({"overall": overall})
 
     def _made(
         self,

@@ -197,10 +197,12 @@ class Routes(HealthCheckHandler):
 @pytest.fixture
 def routes() -> Iterator[HealthCheckServer]:
     """A server of them."""
-    server = HealthCheckServer(port=0, handler=Routes)
+    server, others = HealthCheckServer(port=0, handler=Routes), []
     with server.serving(Plain()):
-        server.httpd.owner, server.httpd.again = server, []  # type: ignore[union-attr]
+        server.httpd.owner, server.httpd.again = server, others  # type: ignore[union-attr]
         yield server
+    for other in others:
+        other.stop()
 
 
 @pytest.mark.parametrize("path", ["/injected", "/header"])

@@ -217,7 +217,7 @@ def test_what_is_down_stands_on_top() -> None:
 
 
 def test_troubled_groups_come_first() -> None:
-    """Among groups that are as well as others, those without a group come last."""
+    """Else they stay where they are, in the order in which they were added; those without a group come last."""
     checks = {"a": view(), "b": view(group="fine"), "c": view("down", group="sick"), "d": view(group="fine")}
     headings = [text.strip() for tag, text in document(checks).texts if tag in ("h2", "bdi") and text.strip()]
     assert ["sick", "c", "fine", "b", "d", "Other checks", "a", "The monitor itself", "Events"] == [
@@ -282,10 +282,10 @@ def test_since_when_is_readable_without_scripts() -> None:
     assert f'<time datetime="{stamp(200)}">3 min</time>' in html({"a": view()})
 
 
-def test_uptime_is_shown_for_four_windows() -> None:
+def test_uptime_is_shown_for_five_windows() -> None:
     """Each with its label, for cards and screen readers."""
     found = re.findall(r'<span class="u [^"]*"[^>]*><small>([^<]*)</small>([^<]*)</span>', html({"a": view()}))
-    assert [(label, "99.87%") for label in ("24 h", "7 d", "30 d", "90 d")] == found
+    assert [(label, "99.87%") for label in ("1 h", "24 h", "7 d", "30 d", "90 d")] == found
 
 
 def test_unknown_uptime_is_no_number() -> None:
@@ -724,7 +724,7 @@ def test_cells_have_headings(read: Document) -> None:
 def test_without_scripts_it_refreshes() -> None:
     """And the filter, which needs one, is not there."""
     text = page(snapshot(EVERY), nonce="n", refresh=7).decode()
-    assert '<noscript><meta http-equiv="refresh" content="7"></noscript>' in text
+    assert '<noscript><meta http-equiv="refresh" content="42"></noscript>' in text
     assert '<form id="tools" role="search" hidden>' in text
 
 
@@ -867,4 +867,13 @@ def test_reasons_are_told_by_outcome() -> None:
 def test_draining_is_told(draining: bool) -> None:
     """Whoever looks should know why no requests come."""
     whole = {**snapshot(EVERY), "service": {"name": "shop", "draining": draining}}
-    assert draining is (b"no more requests are wanted" in page(whole, nonce="n"))
+    made = page(whole, nonce="n")
+    assert [draining] * 2 == [each in made for each in (b"no more requests are wanted", "<title>‖ draining".encode())]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_of_stability_nothing_is_claimed_that_was_not_seen(several: bool) -> None:
+    """A check that was never up has no time between two failures."""
+    means = {"mttr_s": 1200.0, "mtbf_s": 60.0 if several else 0.0}
+    made = page(snapshot({"a": view("down", **means)}), nonce="n").decode()
+    assert several is ("down for 20 min, up for 1 min<" in made) and (several or "down for 20 min<" in made)

@@ -377,7 +377,35 @@ def test_a_stranger_gets_a_page_of_one_word() -> None:
     """No name of a check is in it."""
     with served(Check("queue", lambda: True), details="never") as (server, _):
         page = ask(server, "/", Accept="text/html")
-    assert (200, False, True) == (page.status, b"queue" in page.body, b"healthy" in page.body)
+    assert (200, False, True, False) == (page.status, *(each in page.body for each in (b"queue", b"healthy", b"Sign")))
+
+
+def test_a_browser_is_asked_who_it_is() -> None:
+    """When its user wants to sign in: then all is shown, and the token is the password."""
+    with served(Check("queue", lambda: True), token="s3cret", details="authorized") as (server, _):
+        first = ask(server, "/", Accept="text/html")
+        asked = ask(server, "/?login", Accept="text/html")
+        after = ask(server, "/?login", Accept="text/html", **AS_PASSWORD)
+    assert (200, True, 401, 200, True) == (
+        first.status,
+        b'href="?login">Sign in</a>' in first.body,
+        asked.status,
+        after.status,
+        b"queue" in after.body,
+    )
+    assert ['Bearer realm="minimon"', 'Basic realm="minimon"'] == asked.headers.get_all("WWW-Authenticate")
+
+
+def test_the_page_of_a_plain_subject_has_its_word() -> None:
+    """Though its document does not say."""
+
+    class Sick(Plain):
+        def is_healthy(self) -> bool:
+            """No."""
+            return False
+
+    with HealthCheckServer(port=0).serving(Sick()) as server:
+        assert b"<b>Unhealthy</b>" in ask(server, "/", Accept="text/html").body
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/status", "/"])
