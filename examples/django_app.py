@@ -16,7 +16,8 @@ django.setup()
 
 monitor = Monitor([Check("queue", lambda: True, every=5), Check("search", "http://localhost:9200/", every=15)])
 urlpatterns = [path("", lambda request: HttpResponse("the shop is open\n"))]
-application = monitor.wrap_wsgi(get_wsgi_application(), details="always")  # /health and the like; the page is at /-/
+# /health and the like, and for everybody the page at /-/: details="authorized" and a token keep strangers out
+application = monitor.wrap_wsgi(get_wsgi_application(), details="always")
 
 if __name__ == "__main__":
     with monitor, make_server("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8000, application) as server:

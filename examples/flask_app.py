@@ -6,7 +6,8 @@ from minimon import Check, Monitor
 
 monitor = Monitor([Check("queue", lambda: True, every=5), Check("search", "http://localhost:9200/", every=15)])
 app = Flask(__name__)
-app.wsgi_app = monitor.wrap_wsgi(app.wsgi_app, details="always")  # /health and the like; the page is at /-/
+# /health and the like, and for everybody the page at /-/: details="authorized" and a token keep strangers out
+app.wsgi_app = monitor.wrap_wsgi(app.wsgi_app, details="always")
 application = app
 
 

@@ -24,4 +24,5 @@ async def shop(request):
 
 
 app = Starlette(routes=[Route("/", shop)], lifespan=lifespan)
-application = monitor.wrap_asgi(app, details="always")  # /health and the like; the page is at /-/
+# /health and the like, and for everybody the page at /-/: details="authorized" and a token keep strangers out
+application = monitor.wrap_asgi(app, details="always")

@@ -14,6 +14,7 @@ def shop(environ, start_response):
     return [b"the shop is open\n"]
 
 
+# /health and the like, and for everybody the page at /-/: details="authorized" and a token keep strangers out
 application = monitor.wrap_wsgi(shop, details="always")
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def _add_run(commands: Any) -> None:
         commands,
         "run",
         _run,
-        "poll what a configuration file says, and serve /health and /status",
+        "poll what a configuration file says, and serve /health, /metrics, a page and the rest of it",
         "On a terminal a table shows how things are; elsewhere a line is printed for each change.",
     )
     made.add_argument("file", metavar="FILE", help="a .py, .json or .toml file; see `help config`")

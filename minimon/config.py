@@ -21,7 +21,7 @@ A JSON file (.json), or a TOML file (.toml, from Python 3.11 on) of the same sha
       }
     }
 
-    server    host, port; the command line's win over them
+    server    host and port, of which the command line's win; token, details, allowed_hosts: see `help http`
     monitor   name, min_workers, max_workers, canary (an address, or a list of them), state_file (a path, meant from
               the folder of the configuration), and defaults for what a check does not say
     checks    by name: target, and the options of a Check and of its request

@@ -148,6 +148,7 @@ class Monitor:
         self._store = self._make_store(state_file)
         self._entries: dict[str, Entry] = {}
         self._remembers = False
+        self._mounts: dict[str, Any] = {}  # for respond(), by details
         self._pid = os.getpid()
         # Guards _entries and the replacement of _life. Taken before the registry's and the scheduler's lock, which take
         # no other; held by start, stop and changes of the list, never by a poll or a reader. All locks are reentrant,
@@ -528,6 +529,8 @@ class Monitor:
     ) -> Any:
         """The WSGI application with `/health /livez /readyz /startupz /metrics` before it, and `/status` and the page
         below `prefix`, for those who may see `details`: see HealthCheckServer. The monitor has to be started by you.
+
+        The address of a client is not known here: wrong tokens are not slowed down, as the server does. Your proxy may.
         """
         from .serve.mount import Mount
 
@@ -546,6 +549,20 @@ class Monitor:
         from .serve.mount import Mount
 
         return _asgi(Mount(self, prefix, details, token, auth), _called(application))
+
+    def respond(self, method: str, path: str, headers: Any = (), body: bytes = b"", *, details: str = "never") -> Any:
+        """The answer to a request, for a server of any other kind: `status`, `headers`, `kind` (its Content-Type) and
+        `body`; None for a path that is the application's. The same paths as `wrap_wsgi` takes.
+
+        `path` is percent-encoded, with the query; `headers` are a mapping or pairs. It reads, sends and waits for
+        nothing. Any thread.
+        """
+        mount = self._mounts.get(details)
+        if mount is None:
+            from .serve.mount import Mount
+
+            mount = self._mounts[details] = Mount(self, "/-/", details)
+        return mount.respond(method, path, headers, body)
 
     def wsgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
         """A WSGI application of its own with all routes, to be mounted where you like."""

@@ -36,12 +36,14 @@ class HealthCheckServer:
 
     host           the address to bind, IPv4 or IPv6; or unix:PATH, a socket that only the owner may use
     port           0 is a free one; the real one is `.port`, also after stop
-    token          who sends it as `Authorization: Bearer TOKEN` sees details
+    token          who sends it as `Authorization: Bearer TOKEN` sees details; people sign in on the page, with any
+                   name and the token as the password
     auth           the same by an Authenticator: any object with authenticate(scheme, credentials) and `challenge`
     allowed_hosts  names under which it may be asked, beside addresses, localhost and the one it is bound to
     details        who sees `/status`, the page and what blocks: "never", "authorized" or "always"; by default always
                    on loopback and a unix socket, else authorized; a plain subject's `/status` is open
-    handler        a HealthCheckHandler with routes of your own, which run on a thread of a small pool
+    handler        a HealthCheckHandler with routes of your own, which run on a thread of a small pool: GET is open to
+                   everybody; what may change something needs the token, if there is one, and comes from no other site
     httpd          the http.server.HTTPServer; None while stopped
     thread         its daemon thread, `minimon-server`; None while stopped
 

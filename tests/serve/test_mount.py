@@ -127,6 +127,16 @@ def test_methods_are_as_everywhere(monitor: Monitor, method: str) -> None:
     assert (code, b"" if method in ("OPTIONS", "HEAD") else b'{"error": "method not allowed"}') == (seen[0], seen[2])
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/health", 200), ("HEAD", "/livez", 200), ("POST", "/metrics", 405), ("GET", "/-/status?check=x", 200)],
+)
+def test_a_server_of_any_kind_asks_for_the_answer(monitor: Monitor, method: str, path: str, status: int) -> None:
+    """With what it has: method, path and headers."""
+    reply = monitor.respond(method, path, {"Accept": "*/*"})
+    assert (status, None) == (reply.status, monitor.respond(method, "/shop"))
+
+
 def test_details_are_for_those_who_have_the_token(monitor: Monitor) -> None:
     """As of the server."""
     app = monitor.wrap_wsgi(application, details="authorized", token="s3cret")
