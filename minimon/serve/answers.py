@@ -57,15 +57,18 @@ class Answers:
                 self._heads[head] = known
         return known
 
-    def quick(self, head: bytes) -> bytes | None:
+    def quick(self, head: bytes, last: bool) -> Answer | None:
         """The answer to a head that came before, if that is all there is to it: most of what is asked are probes that
         ask the same over and over, and the long way takes twice as long.
         """
         request = self._heads.get(head)
-        if not isinstance(request, Request) or request.length or not request.keeps or _log.tells(logging.DEBUG):
+        if not isinstance(request, Request) or request.length or _log.tells(logging.DEBUG):
             return None
         reply = self._site.quick(request, self.asker.subjects)
-        return None if reply is None else self._writer.answer(reply, request, False)
+        if reply is None:
+            return None
+        closes = last or not request.keeps
+        return Answer(self._writer.answer(reply, request, closes), b"", closes, not request.keeps)
 
     def wants_body(self, request: Request) -> bool:
         """Whether anybody will look at the body: a handler of the host."""
@@ -105,7 +108,7 @@ class Answers:
             self.complaints.tell(ABUSES[reply.status])
         closes = connection.is_last or not asked.request.keeps
         try:
-            return Answer(*self._writer.parts(reply, asked.request, closes), closes)
+            return Answer(*self._writer.parts(reply, asked.request, closes), closes, _is_last_word(asked.request))
         except Exception:  # headers of somebody's own
             self.complaints.failed("an answer")
             return Answer(self._writer.refusal(500), b"", True)
@@ -224,8 +227,13 @@ class Wait:
             self.task.cancel()
 
 
+def _is_last_word(request: Request) -> bool:
+    """Whether the client asks for no more; a body that nobody wanted may come yet."""
+    return not (request.keeps or request.expects)
+
+
 def _handled(handler: Any, asked: Asked, peer: str, server: Httpd, is_last: bool, task: Task) -> Answer:
     """What a handler of the host makes of a request. On a worker of the task pool."""
     made = handler(asked.head + asked.body, (peer, 0), server)
     closes = bool(made.close_connection) or is_last or not asked.request.keeps
-    return Answer(*framed(made.wfile.getvalue(), asked.request, closes))
+    return Answer(*framed(made.wfile.getvalue(), asked.request, closes), _is_last_word(asked.request))

@@ -43,6 +43,8 @@ class Answer(NamedTuple):
     sent: bytes
     body: bytes
     close: bool
+    bye: bool = False
+    """Whether the client has said that it asks for no more: nothing can come that had to be read."""
 
 
 class Server(Protocol):
@@ -54,8 +56,8 @@ class Server(Protocol):
     def read(self, head: bytes) -> Head:
         """A Request, or the code that refuses it."""
 
-    def quick(self, head: bytes) -> bytes | None:
-        """The answer to a head that came before, if that is all there is to it."""
+    def quick(self, head: bytes, last: bool) -> Answer | None:
+        """The answer to a head that came before, if that is all there is to it; `last` is the connection's last."""
 
     def respond(self, connection: Connection, asked: Asked) -> Answer | None:
         """The Answer; None for one that comes later, by the deadline that the connection was given. Then `resume()`
@@ -77,7 +79,7 @@ class Connection:
 
     __slots__ = (
         *("asked", "awaited", "closed", "deadline", "more", "peer", "sock"),
-        *("_began", "_body", "_deaf", "_ends", "_head", "_last", "_lingers", "_looked"),
+        *("_began", "_body", "_bye", "_deaf", "_ends", "_head", "_last", "_lingers", "_looked"),
         *("_received", "_request", "_requests", "_server", "_skipped", "_unsent"),
     )
 
@@ -94,6 +96,7 @@ class Connection:
         self._unsent = self._body = memoryview(b"")  # what has to go, and what behind it
         self._head = b""  # of the request of which the body is coming in, and
         self._request: Request | None = None
+        self._bye = False  # the client asks for no more
         self._last = False  # closed once all is sent
         self._ends = False  # at once, for the server stops
         self._lingers = False
@@ -144,8 +147,8 @@ class Connection:
             self.close()
             return True
         if data and not (self._received or self._unsent or self._last or self._ends or self.asked or self._request):
-            answer = self._server.quick(data)
-            if answer is not None and self._requests < REQUESTS - 1:
+            answer = self._server.quick(data, self._requests >= REQUESTS - 1)
+            if answer is not None:
                 return self._send_quickly(answer)
         if not data:
             self._deaf = True
@@ -158,19 +161,22 @@ class Connection:
             self.go_on()
         return True
 
-    def _send_quickly(self, answer: bytes) -> bool:
-        """Send the answer to a request that came whole, and alone; True when some of it is left."""
+    def _send_quickly(self, answer: Answer) -> bool:
+        """Send the answer to a request that came whole, and alone; True when it is not done with that."""
         self._requests += 1
         self._began = self._skipped = False
+        if answer.close:
+            self._send(answer)
+            return True
         try:
-            sent = self.sock.send(answer)
+            sent = self.sock.send(answer.sent)
         except OSError:  # it is tried again below, and seen there
             sent = 0
-        if sent == len(answer):
-            self.deadline = time.monotonic() + self._server.times.idle
-            return False
-        self._send(answer[sent:], False)
-        return True
+        if sent < len(answer.sent):
+            self._send(answer._replace(sent=answer.sent[sent:]))
+            return True
+        self.deadline = time.monotonic() + self._server.times.idle
+        return False
 
     def _is_whole(self) -> bool:
         """Whether another request is there already."""
@@ -246,16 +252,18 @@ class Connection:
         answer = self._server.respond(self, asked)
         self.asked = asked if answer is None else None
         if answer is not None:
-            self._send(answer.sent, answer.close or self.is_last, answer.body)
+            self._send(answer, self.is_last)
 
     def refuse(self, code: int) -> None:
         """Answer with an error, and close."""
-        self._send(self._server.refusal(code, self._head or bytes(self._received[:8])), True)
+        self._send(Answer(self._server.refusal(code, self._head or bytes(self._received[:8])), b"", True))
 
-    def _send(self, data: bytes, last: bool, body: bytes = b"") -> None:
+    def _send(self, answer: Answer, last: bool = False) -> None:
+        data, body, self._last, self._bye = answer
+        self._last = self._last or last
         if body and not hasattr(self.sock, "sendmsg"):  # as on Windows
             data, body = data + body, b""
-        self._unsent, self._last, self._body = memoryview(data), last, memoryview(body)
+        self._unsent, self._body = memoryview(data), memoryview(body)
         self.deadline = time.monotonic() + self._server.times.send
         self.writable()
 
@@ -278,7 +286,7 @@ class Connection:
     def _sent(self) -> None:
         times = self._server.times
         self.deadline = time.monotonic() + (times.linger if self._last else times.idle)
-        if self._ends or (self._deaf and self._last):
+        if self._ends or (self._last and (self._deaf or (self._bye and not self._received))):
             self.close()
         elif self._last:
             self._lingers = True
@@ -305,6 +313,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket, for a child too that was forked in the midst of accepting it. Idempotent."""
+        if self.closed:
+            return
         self.closed = True
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import os
-import selectors
+import select
 import socket
 import subprocess
 import sys
@@ -148,24 +148,26 @@ class Served:
 class Client:
     """One of many, which asks again as soon as it was answered. It connects anew when the server has closed."""
 
-    def __init__(self, port: int, ask: bytes, waiting: selectors.BaseSelector) -> None:
-        self.port, self.ask, self.waiting = port, ask, waiting
+    def __init__(self, port: int, ask: bytes, waiting: select.epoll, crowd: dict[int, Client]) -> None:
+        self.port, self.ask, self.waiting, self.crowd = port, ask, waiting, crowd
         self.times: list[float] = []
         self._connect()
 
     def _connect(self) -> None:
-        self.begun, self.got = time.perf_counter(), b""
+        self.begun, self.got, self.closes = time.perf_counter(), b"", False
         self.sock = socket.socket()
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.connect_ex(("127.0.0.1", self.port))
-        self.waiting.register(self.sock, selectors.EVENT_WRITE, self)
+        self.fd = self.sock.fileno()
+        self.crowd[self.fd] = self
+        self.waiting.register(self.fd, select.EPOLLOUT)
 
     def go_on(self, events: int) -> None:
         """Send the request, or take what has come of the answer."""
-        if events & selectors.EVENT_WRITE:
+        if events & select.EPOLLOUT:
             self.sock.send(self.ask)
-            self.waiting.modify(self.sock, selectors.EVENT_READ, self)
+            self.waiting.modify(self.fd, select.EPOLLIN)
             return
         try:
             data = self.sock.recv(4096)
@@ -175,18 +177,17 @@ class Client:
         if not data:
             self.end()
             self._connect()
-        elif self.got.endswith(BODY):
+        elif not self.closes and self.got.endswith(BODY):
             now = time.perf_counter()
             self.times.append(now - self.begun)
-            if b"Connection: close" in self.got or b"HTTP/1.0" in self.got:
-                self.begun, self.got = now, b""  # what comes next is the end
-                return
+            self.closes = b"Connection: close" in self.got or b"HTTP/1.0" in self.got  # what comes next is the end
             self.begun, self.got = now, b""
-            self.sock.send(self.ask)
+            if not self.closes:
+                self.sock.send(self.ask)
 
     def end(self) -> None:
         """Close."""
-        self.waiting.unregister(self.sock)
+        del self.crowd[self.fd]
         self.sock.close()
 
 
@@ -195,22 +196,25 @@ def asked(port: int, clients: int, total: int, ask: bytes = ASK, most: float = 5
 
     After the most seconds they are not waited for any more: what has not been answered by then counts as so long.
     """
-    waiting, share = selectors.DefaultSelector(), total // clients
-    crowd = {Client(port, ask, waiting) for _ in range(clients)}
+    waiting, share = select.epoll(), total // clients
+    crowd: dict[int, Client] = {}
+    for _ in range(clients):
+        Client(port, ask, waiting, crowd)
     times: list[float] = []
     end = time.perf_counter() + most
     while crowd:
         if time.perf_counter() > end:
-            for client in crowd:
+            for client in list(crowd.values()):
                 times += [*client.times, time.perf_counter() - client.begun]
                 client.end()
             break
-        for key, events in waiting.select(0.1):
-            key.data.go_on(events)
-            if len(key.data.times) >= share:
-                times += key.data.times
-                key.data.end()
-                crowd.remove(key.data)
+        for fd, events in waiting.poll(0.1):
+            client = crowd[fd]
+            client.go_on(events)
+            if len(client.times) >= share:
+                times += client.times
+                client.end()
+    waiting.close()
     return times
 
 
