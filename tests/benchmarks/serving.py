@@ -28,6 +28,9 @@ ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\nUser-Agent: probe\r\nAccept: 
 ASK_ONCE = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
+PROCESSORS = sorted(getattr(os, "sched_getaffinity", lambda _: {0})(0))
+"""Those of the client, the first, and of the servers, the last."""
+
 # servers
 
 
@@ -122,12 +125,10 @@ class Served:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        command = [sys.executable, __file__, "--serve", name]
+        command = [sys.executable, __file__, "--serve", str(PROCESSORS[-1]), name]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
-        with contextlib.suppress(AttributeError, OSError):
-            os.sched_setaffinity(self._process.pid, {max(os.sched_getaffinity(0))})
 
     def cpu(self) -> float:
         """Seconds of CPU up to now."""
@@ -222,7 +223,7 @@ def measure(quick: bool) -> Iterator[Line]:
     """Interleaved, with ratios of pairs."""
     rounds, most = (3, 2000) if quick else (9, 8000)
     with contextlib.suppress(AttributeError, OSError):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, {PROCESSORS[0]})
     served = {name: Served(name) for name in SERVERS}
     cpu, rate, tail, once = ({name: [] for name in served} for _ in range(4))  # type: ignore[var-annotated]
     worst = 0.0
@@ -256,6 +257,8 @@ def measure(quick: bool) -> Iterator[Line]:
 
 if __name__ == "__main__":
     if "--serve" in sys.argv:
+        with contextlib.suppress(AttributeError, OSError):  # before there are threads: each has its own
+            os.sched_setaffinity(0, {int(sys.argv[-2])})
         serve(sys.argv[-1])
     else:
         measuring(measure)
