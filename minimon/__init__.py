@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .errors import JsonPathError as JsonPathError
     from .errors import LifecycleError as LifecycleError
     from .errors import MinimonError as MinimonError
+    from .errors import NotReadyError as NotReadyError
     from .errors import PortError as PortError
     from .errors import UnknownCheckError as UnknownCheckError
     from .errors import WaitCancelled as WaitCancelled
@@ -42,8 +43,8 @@ _HOMES = {
     "compat.httsleep": ("httsleep",),
     "conditions": ("Condition",),
     "errors": (
-        *("Alarm", "ConfigError", "JsonPathError", "LifecycleError", "MinimonError", "PortError", "UnknownCheckError"),
-        *("WaitCancelled", "WaitTimeout"),
+        *("Alarm", "ConfigError", "JsonPathError", "LifecycleError", "MinimonError", "NotReadyError", "PortError"),
+        *("UnknownCheckError", "WaitCancelled", "WaitTimeout"),
     ),
     "jsonpath": (),
     "model": ("Change", "CheckState", "Fault", "Outcome", "Response", "Result", "Status"),

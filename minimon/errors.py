@@ -9,6 +9,7 @@
     ├── WaitCancelled (MinimonError)      somebody has ended the wait
     ├── BusyError (RuntimeError)          too much is to be done already; to be tried again later
     ├── LifecycleError (RuntimeError)     a second start
+    ├── NotReadyError (RuntimeError)      what a program requires is not up; has `name`, `status`
     └── PortError (OSError)               an address that cannot be bound; keeps the original errno
 
 What a target does is never an error here: it is a value, `Response.error`.
@@ -49,6 +50,14 @@ class UnknownCheckError(MinimonError, KeyError):
 
 class LifecycleError(MinimonError, RuntimeError):
     """Something was started that runs already."""
+
+
+class NotReadyError(MinimonError, RuntimeError):
+    """A check that a program requires is not up. `name` is the check's, `status` what it is; the text says why."""
+
+    def __init__(self, text: str, name: str = "", status: str = "") -> None:
+        super().__init__(text)
+        self.name, self.status = name, status
 
 
 class Alarm(MinimonError):

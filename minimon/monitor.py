@@ -17,10 +17,10 @@ from . import __version__, fork
 from .books import GRACE, NEVER, Entry
 from .checks import OWN, VALUES, Check, scheme_of
 from .clock import Clock, SystemClock
-from .errors import ConfigError, LifecycleError, UnknownCheckError, did_you_mean
+from .errors import ConfigError, LifecycleError, NotReadyError, UnknownCheckError, did_you_mean
 from .explain import explained
 from .log import logger
-from .model import Change, CheckState, Outcome, Result, View, stamp
+from .model import UNFIT, Change, CheckState, Outcome, Result, View, stamp
 from .poller import Poller, Work
 from .pool import deadline_in
 from .probes import Prepared, Shared, prepare
@@ -31,6 +31,7 @@ from .watch import EVERY, Watch, itself
 
 if TYPE_CHECKING:  # imported when they are asked for
     from .canary import Canary
+    from .hosting.heartbeats import Heartbeat, Heartbeats, Watched
     from .notify import Notifier
     from .store import Store
 
@@ -148,6 +149,7 @@ class Monitor:
         self._store = self._make_store(state_file)
         self._entries: dict[str, Entry] = {}
         self._remembers = False
+        self._beats: Heartbeats | None = None  # made when somebody wants one
         self._mounts: dict[str, Any] = {}  # for respond(), by details
         self._pid = os.getpid()
         # Guards _entries and the replacement of _life. Taken before the registry's and the scheduler's lock, which take
@@ -433,6 +435,48 @@ class Monitor:
         self._notice()
         return self._registry.state(name)
 
+    def ok(self, name: str) -> bool:
+        """Whether a check is up or degraded. Raises UnknownCheckError."""
+        return self.state(name).status not in UNFIT
+
+    def require(self, name: str) -> None:
+        """Raise NotReadyError, with the reason, when a check is neither up nor degraded; UnknownCheckError."""
+        state = self.state(name)
+        if state.status in UNFIT:
+            why = state.explanation or "it was not looked at yet"
+            raise NotReadyError(f"check {name!r} is {state.status}: {why}", name, str(state.status))
+
+    # --- loops of the host
+
+    def heartbeat(self, name: str, *, max_age: float) -> Heartbeat:
+        """What a loop of yours calls in each turn: `beat()`, or `with beat.busy(600)` around what takes long.
+
+        When it was not called for `max_age` seconds, `/livez` is 503 and names it, until it is called again; it is
+        expected from its first call on. Nothing runs for it, and no start is needed. Raises ConfigError.
+        """
+        return self._expected().add(name, max_age)
+
+    def watch_thread(self, thread: threading.Thread, *, name: str | None = None) -> Watched:
+        """The same for a thread that has to live, from its start until `.end()` of what you get. Raises ConfigError."""
+        return self._expected().watch(thread, name)
+
+    def missed(self) -> dict[str, str]:
+        """The loops and threads that give no sign of life, each with the reason: what turns `/livez` to 503."""
+        if self._beats is None:
+            return {}
+        self._notice()
+        return self._beats.missed()
+
+    def _expected(self) -> Heartbeats:
+        self._mind_fork()
+        with self._lock:
+            if self._beats is None:
+                from .hosting.heartbeats import Heartbeats
+
+                fork.watch(self)
+                self._beats = Heartbeats(self._registry.awake)
+            return self._beats
+
     def wait_for(
         self, name: str, status: str | Iterable[str] = "up", *, timeout: float | None = 60.0, stop: Any = None
     ) -> CheckState:
@@ -457,7 +501,8 @@ class Monitor:
         figures = self._figures()
         if life is not None:
             life.poller.look(figures)
-        return {"schema": 1, "service": self._service(life), **self._registry.snapshot(), "self": figures}
+        beats = {} if self._beats is None else {"heartbeats": self._beats.views()}
+        return {"schema": 1, "service": self._service(life), **self._registry.snapshot(), **beats, "self": figures}
 
     def explain(self, name: str) -> dict[str, Any]:
         """All of one check: the document of `/status?check=NAME`. Raises UnknownCheckError.
@@ -583,7 +628,7 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
-        for part in (self._shared, self._canary, self._store):
+        for part in (self._shared, self._canary, self._store, self._beats):
             if part is not None:
                 part.after_fork()
         self._entries_lock = threading.RLock()

@@ -51,6 +51,8 @@ DOCUMENT = {
     "checks.NAME.histogram": "of all runs that passed, warned or failed: sum_s, their time together; counts, how many"
     " took at most each of 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 s, exactly, and at last all. They only"
     " grow",
+    "heartbeats": "where there are some, by name: status (alive, awaited or missed), age_s, max_age_s, detail, and the"
+    " stack of a thread that is missed",
     "events": "the latest, in the order they were told: at, check, kind, before, after, detail; the kinds are below",
 }
 """What `/status` and `snapshot()` say, key by key; those of `self` are in `monitor.FIGURES`."""
@@ -147,6 +149,14 @@ class Disk(Probe):
 Check("disk", Disk(), every=60)
 """
 
+BEATING = """\
+beat = monitor.heartbeat("consumer", max_age=15)
+for message in queue:
+    beat()                                               # silent for more than 15 s: /livez is 503
+    with beat.busy(600):
+        work_off(message)
+"""
+
 TESTED = """\
 clock = FakeClock()
 probe = ScriptedProbe([Response(200), Response(error=Fault("connect", "refused"))])
@@ -216,7 +226,8 @@ GIVEN = ("Change", "CheckState", "Result", "Response", "Fault")
 
 MONITOR = (
     *("start", "stop", "running", "add", "remove", "pause", "resume", "check"),
-    *("is_healthy", "overall", "readiness", "drain", "state", "snapshot", "explain"),
+    *("is_healthy", "overall", "readiness", "drain", "state", "ok", "require", "wait_for", "snapshot", "explain"),
+    *("heartbeat", "watch_thread", "missed", "respond"),
 )
 """The methods of a Monitor that a host calls."""
 
@@ -573,6 +584,10 @@ def _hosts(page: Page) -> None:
     page.prose(page.texts.of("monitor"), "  ")
     page.prose(page.texts.of("monitor", "Monitor"), "  ")
     _methods(page, "monitor", "Monitor", MONITOR)
+    page.title("Loops of your own, for /livez")
+    page.code(BEATING)
+    page.prose(page.texts.of("hosting.heartbeats", "Heartbeat"), "  ")
+    _methods(page, "hosting.heartbeats", "Heartbeat", ("busy", "tick", "end"))
     page.title('HealthCheckServer(host="127.0.0.1", port=8080)')
     page.prose(page.texts.of("serve.server", "HealthCheckServer"), "  ")
     _methods(page, "serve.server", "HealthCheckServer", ("start", "stop", "serving"))

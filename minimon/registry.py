@@ -90,6 +90,10 @@ class Registry:
             expires = mono - self._slept + lasts
             self._histories[check.name] = History(check, now, mono + self._ahead, expires)
 
+    def awake(self) -> float:
+        """The monotonic clock, without the time in which nobody could look."""
+        return self._monotonic() - self._slept
+
     def remove(self, name: str) -> Check:
         """Forget this check; the Check that it was. Raises UnknownCheckError."""
         self._mind_name(name)

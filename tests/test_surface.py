@@ -21,7 +21,7 @@ NAMES = """
     Monitor HealthCheckServer HealthCheckHandler
     Response Fault Result CheckState Change Status Outcome Condition
     wait_for Alarm WaitTimeout WaitCancelled
-    MinimonError ConfigError JsonPathError UnknownCheckError LifecycleError PortError
+    MinimonError ConfigError JsonPathError UnknownCheckError LifecycleError PortError NotReadyError
 """.split()
 
 NONE_SAID = inspect.Parameter.empty

@@ -140,6 +140,17 @@ def test_who_reads_first_after_waking_sees_what_was(make: MakeMonitor, clock: Sl
     assert READERS[reader](monitor)
 
 
+def test_no_heartbeat_is_missed_for_an_hour(make: MakeMonitor, clock: Sleeper) -> None:
+    """Nobody could beat; from now on it counts again."""
+    monitor = make([at_once("a")], clock=clock).start()
+    monitor.heartbeat("consumer", max_age=15)()
+    assert recorded(monitor, "a") and rests(monitor, clock)
+    clock.sleep(HOUR)
+    assert {} == monitor.missed()
+    clock.advance(20.0)
+    assert ["consumer"] == list(monitor.missed())
+
+
 def test_who_reads_first_wakes_the_scheduler(make: MakeMonitor, clock: Sleeper) -> None:
     """What is overdue is polled at once, although the thread would sleep on."""
     monitor = make([at_once("a")], clock=clock).start()

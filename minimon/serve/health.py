@@ -126,6 +126,7 @@ class Asked:
         self._has_snapshot = _has(subject, "snapshot")
         self.at_once = self._has_snapshot and _has(subject, "overall")
         self.explains = self.at_once and _has(subject, "explain")
+        self._tells_missed = self.at_once and _has(subject, "missed")
         self._tells_readiness = self.at_once and _has(subject, "readiness")
         self._is_plain = _has(subject, "is_healthy") and _has(subject, "get_detailed_stats")
         if isinstance(subject, type) or not (self._has_snapshot or self._is_plain):
@@ -156,6 +157,10 @@ class Asked:
     def was_ready(self) -> bool:
         """Whether it says that it was ready once."""
         return self.at_once and getattr(self._subject, "was_ready", False) is True
+
+    def missed(self) -> list[str]:
+        """The names of loops of the host that give no sign of life."""
+        return list(self._subject.missed()) if self._tells_missed else []
 
     def readiness(self, word: str) -> Readiness:
         """Whether it wants requests, if `word` is what it says of its health."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from html import escape
-from itertools import chain
+from itertools import chain, starmap
 from typing import Any, NamedTuple
 
 from ..text import short
@@ -43,6 +43,8 @@ RICH = 150
 """Checks on a page with a title for every result and with tables; if there are more, there is less of each."""
 EVENTS = 50
 """Events that are shown, the latest."""
+MOST_BEATS = 50
+"""Heartbeats that are shown."""
 SUBJECTS = 20
 """Subjects that are shown."""
 LAST = 253_402_300_799.0
@@ -287,13 +289,14 @@ def _event(event: View, scene: Scene) -> str:
 def _itself(snapshot: View, scene: Scene, row: str) -> str:
     """The monitor's own check and figures."""
     figures = list(_figures(as_map(snapshot.get("self"))))[:40]
-    if not figures and not row:
+    if not figures and not row and not snapshot.get("heartbeats"):
         return ""
     service = as_map(snapshot.get("service"))
     known = ((word, as_text(service.get(key), 40)) for key, word in (("version", "version"), ("pid", "process")))
     told = ", ".join(f"{word} {value}" for word, value in known if value)
     own = f'<ul class="list" role="list">{row}</ul>' if row else ""
     items = "".join(_figure(key, value, scene) for key, value in figures)
+    items += "".join(starmap(_beat, list(as_map(snapshot.get("heartbeats")).items())[:MOST_BEATS]))
     listed = f'<dl class="own box">{items}</dl>' if items else ""
     return f'<section class="group">{_title("The monitor itself", told, scene.level)}{own}{listed}</section>\n'
 
@@ -315,6 +318,13 @@ def _figure(key: str, value: Any, scene: Scene) -> str:
     elif key.endswith("_at"):
         shown = f"{as_time(value, scene.now)} ago"
     return f"<div><dt>{FIGURES.get(key) or as_label(key)}</dt><dd{alarm}>{shown}</dd></div>"
+
+
+def _beat(name: object, beat: Any) -> str:
+    view = as_map(beat)
+    alarm = ' class="x"' if view.get("status") == "missed" else ""
+    told = ": ".join(filter(None, (as_text(view.get(key), 100) for key in ("status", "detail"))))
+    return f"<div><dt>heartbeat <bdi>{as_text(name, 60)}</bdi></dt><dd{alarm}>{told}</dd></div>"
 
 
 def _anything(subject: Any) -> str:

@@ -14,7 +14,7 @@ CODES = {"healthy": 200, "degraded": 200, "unhealthy": 503, "unknown": 503, "dra
 
 ROUTES = {
     "/health": "one word: 200 when healthy or degraded, else 503",
-    "/livez": "200 as long as the process answers; what to restart on",
+    "/livez": "200 while the process answers and no heartbeat is missed, else 503 and its name; what to restart on",
     "/readyz": "200 when every critical check is up and nothing drains; what to send requests on",
     "/readyz/NAME": "the same of one check, critical or not; NAME percent-encoded; 404 when there is none",
     "/startupz": "503 until it was ready once, then 200 for ever",
@@ -152,6 +152,14 @@ def ready_reply(found: Readiness, sees: bool) -> Reply:
     if sees and found.blockers:
         said["blockers"] = dict(list(found.blockers.items())[:MOST_BLOCKERS])
     return Reply(200 if found.ready else 503, to_json(said))
+
+
+_ALIVE = Reply(200, to_json({"status": "alive"}))
+
+
+def live_reply(missed: list[str]) -> Reply:
+    """The answer of `/livez`: the names of what gives no sign of life."""
+    return Reply(503, to_json({"status": "stuck", "missed": missed[:MOST_BLOCKERS]})) if missed else _ALIVE
 
 
 def started_reply(started: bool) -> Reply:

@@ -28,6 +28,7 @@ from .routing import (
     check_reply,
     health,
     links,
+    live_reply,
     one,
     place,
     problem,
@@ -106,7 +107,8 @@ class Site:
 
     def _probe(self, found: Place, request: Request, question: Question, client: str) -> Reply:
         if found.route == "livez":
-            return Reply(200, to_json({"status": "alive"}))
+            said = [at_once(each.missed, question.complaints) for each in question.subjects]
+            return live_reply([name for each in said if not each.error for name in each.value])
         if found.route == "health":
             return health(question.words())
         if found.name:

@@ -871,6 +871,14 @@ def test_draining_is_told(draining: bool) -> None:
     assert [draining] * 2 == [each in made for each in (b"no more requests are wanted", "<title>‖ draining".encode())]
 
 
+def test_heartbeats_are_told() -> None:
+    """With what is missed."""
+    beats = {"<b>": {"status": "missed", "detail": "no beat for 20.0 s"}, "loop": {"status": "alive", "detail": ""}}
+    made = page({**snapshot({"a": view()}), "heartbeats": beats}, nonce="n").decode()
+    missed = '<div><dt>heartbeat <bdi>&lt;b&gt;</bdi></dt><dd class="x">missed: no beat for 20.0 s</dd></div>'
+    assert [True] * 2 == [each in made for each in (missed, "heartbeat <bdi>loop</bdi></dt><dd>alive</dd>")]
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_of_stability_nothing_is_claimed_that_was_not_seen(several: bool) -> None:
     """A check that was never up has no time between two failures."""

@@ -1,0 +1,1 @@
+"""What a monitor does for the process that it lives in."""
