@@ -56,7 +56,7 @@ def parsers() -> tuple[argparse.ArgumentParser, ...]:
     top.add_argument("--version", action="version", version=f"minimon {__version__}")
     top.set_defaults(perform=None)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for add in (_add_demo, _add_run, _add_check, _add_wait, _add_rogue, _add_help):
+    for add in (_add_demo, _add_run, _add_check, _add_wait, _add_rogue, _add_vendor, _add_zip, _add_help):
         add(commands)
     return (top, *commands.choices.values())
 
@@ -127,6 +127,25 @@ def _add_rogue(commands: Any) -> None:
     made.add_argument("--port", type=_port, default=5000, help="the port to serve on (5000); 0 is a free one")
     made.add_argument("--behaviour", default="taht", metavar="NAME", help="what it does (taht); see `help cli`")
     _add_seconds(made)
+
+
+def _add_vendor(commands: Any) -> None:
+    made = _command(
+        commands,
+        "vendor",
+        _vendor,
+        "copy the package into a folder of yours",
+        "As DEST/minimon, with sums of all files.",
+    )
+    made.add_argument("dest", metavar="DEST", help="the folder that gets it")
+    made.add_argument("--check", action="store_true", help="verify the copy that is there; 1 if it differs")
+
+
+def _add_zip(commands: Any) -> None:
+    made = _command(
+        commands, "zip", _zip, "make one file of the package", "It runs, and is imported with the file on PYTHONPATH."
+    )
+    made.add_argument("-o", "--output", default="minimon.pyz", metavar="FILE", help="the file (minimon.pyz)")
 
 
 def _add_help(commands: Any) -> None:
@@ -467,6 +486,29 @@ def _rogue(args: argparse.Namespace, output: Output) -> int:
     with _Stop() as stop, server:
         output.line(f"{args.behaviour} on {server.url}. Ctrl-C ends it.")
         stop.wait(math.inf if args.seconds is None else args.seconds)
+    return FINE
+
+
+def _vendor(args: argparse.Namespace, output: Output) -> int:
+    from .hosting import vendoring
+
+    try:
+        if not args.check:
+            output.line(f"minimon {__version__} is in {vendoring.vendor(args.dest)}")
+            return FINE
+        wrong = vendoring.check(args.dest)
+    except ConfigError as error:
+        return _complain(error, FAILED)
+    for line in wrong or ["all files are as they were copied"]:
+        output.line(line)
+    return FAILED if wrong else FINE
+
+
+def _zip(args: argparse.Namespace, output: Output) -> int:
+    from .hosting import vendoring
+
+    size = vendoring.write_zip(args.output)
+    output.line(f"minimon {__version__} is in {args.output}, {size:,} bytes")
     return FINE
 
 
