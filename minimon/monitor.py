@@ -19,6 +19,7 @@ from .checks import OWN, VALUES, Check, scheme_of
 from .clock import Clock, SystemClock
 from .errors import ConfigError, LifecycleError, NotReadyError, UnknownCheckError, did_you_mean
 from .explain import explained
+from .hosting import DISABLED, disabled
 from .log import logger
 from .model import UNFIT, Change, CheckState, Outcome, Result, View, stamp
 from .poller import Poller, Work
@@ -189,8 +190,14 @@ class Monitor:
     # --- life
 
     def start(self) -> Monitor:
-        """Start polling; returns self. Raises LifecycleError when it runs already. A stopped one may start again."""
+        """Start polling; returns self. Raises LifecycleError when it runs already. A stopped one may start again.
+
+        With MINIMON_DISABLED=1 in the environment nothing happens.
+        """
         self._mind_fork()
+        if disabled():
+            _log.info("monitor %s is not started: %s is set", self.name, DISABLED)
+            return self
         with self._lock:
             if self._life is not None:
                 raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")

@@ -574,7 +574,7 @@ def _cli(page: Page) -> None:
 def _hosts(page: Page) -> None:
     from . import probes, testing
 
-    page.prose("In a script, or a server of your own:")
+    page.prose("In a script, or a server of your own (with MINIMON_DISABLED=1 in the environment nothing starts):")
     page.code(EMBEDDED)
     page.prose("In a web application, where its worker starts and ends:")
     page.code(STARTED)

@@ -252,6 +252,23 @@ def _exit(check: str, end: str = "", callback: str = "None") -> tuple[subprocess
     return done, time.time() - float(done.stdout)
 
 
+def test_it_can_be_turned_off_from_outside() -> None:
+    """No thread, no port, no word; what asks is told that nothing is known."""
+    code = """
+import os, threading
+os.environ["MINIMON_DISABLED"] = "1"
+from minimon import Check, HealthCheckServer, Monitor
+server = HealthCheckServer(port=0)
+with Monitor([Check("a", lambda: True)], on_start=print) as monitor, server.serving(monitor):
+    print(threading.active_count(), monitor.running, monitor.overall(), server.httpd, monitor.stop(), server.stop())
+os.environ["MINIMON_DISABLED"] = "0"
+with monitor:
+    print(monitor.running)
+"""
+    done = python(code)
+    assert ("1 False unknown None True True\n", True, "") == (done.stdout[:31], "\nTrue\n" in done.stdout, done.stderr)
+
+
 def test_the_hosts_exit_is_not_held_up() -> None:
     """With a probe stuck for a minute, and without a stop(), the process ends with its main thread."""
     with concurrent.futures.ThreadPoolExecutor(2) as executor:

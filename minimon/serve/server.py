@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__, fork
 from ..errors import ConfigError, LifecycleError, PortError
+from ..hosting import DISABLED, disabled
 from ..log import logger
 from ..pool import deadline_in, join_until
 from .access import check_access, is_loopback
@@ -87,8 +88,12 @@ class HealthCheckServer:
         """Bind and answer from now on; returns self.
 
         Without a subject every answer is 503; with several it is healthy only if all are. Raises PortError when the
-        address cannot be bound, LifecycleError when it runs already.
+        address cannot be bound, LifecycleError when it runs already. With MINIMON_DISABLED=1 in the environment nothing
+        happens.
         """
+        if disabled():
+            _log.info("health server is not started: %s is set", DISABLED)
+            return self
         from .httpd import Httpd  # here: http.server and what it imports cost 20 ms, which a stopped server need not
 
         if server_instance is None and others:

@@ -203,7 +203,10 @@ def test_what_is_no_thread_is_refused() -> None:
 
 def test_without_any_nothing_is_said() -> None:
     """Nor imported."""
-    code = "import minimon, sys; print('heartbeats' in minimon.Monitor().snapshot(), 'minimon.hosting' in sys.modules)"
+    code = """
+import minimon, sys
+print('heartbeats' in minimon.Monitor().snapshot(), 'minimon.hosting.heartbeats' in sys.modules)
+"""
     assert "False False\n" == python(code).stdout
 
 
