@@ -77,11 +77,8 @@ class HealthCheckHandler(http.server.BaseHTTPRequestHandler):
     def reply(self, reply: Reply) -> None:
         """Write an answer of the server's kind, with a body unless it is HEAD that asks."""
         self.send_response(reply.status)
-        for name, value in (*reply.headers, *ALWAYS):
+        for name, value in fields_of(reply):
             self.send_header(name, value)
-        if reply.status not in BODILESS:
-            self.send_header("Content-Type", reply.kind)
-            self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if self.command != "HEAD" and reply.status not in BODILESS:
             self.wfile.write(reply.body)
@@ -123,6 +120,12 @@ FRAMING = (b"transfer-encoding", b"content-length", b"connection")
 """Headers that say where an answer ends."""
 BODILESS = (204, 304)
 """Codes whose answers have no body, and do not tell of one (RFC 9110, 6.4.1)."""
+
+
+def fields_of(reply: Reply) -> list[tuple[str, str]]:
+    """The headers of an answer, but for those of its connection; no value can begin another header."""
+    own = () if reply.status in BODILESS else (("Content-Type", reply.kind), ("Content-Length", str(len(reply.body))))
+    return [(name, _SPLIT.sub(" ", value)) for name, value in (*own, *reply.headers, *ALWAYS)]
 
 
 def refusal_of(method: str) -> Reply:
@@ -213,10 +216,7 @@ class Writer:
 
     def _make(self, reply: Reply, is_head: bool, old: bool, closes: bool) -> bytes:
         lines = [f"HTTP/1.1 {reply.status} {phrase_of(reply.status)}", "Server: minimon", f"Date: {self._date}"]
-        if reply.status not in BODILESS:
-            lines += [f"Content-Type: {reply.kind}", f"Content-Length: {len(reply.body)}"]
-        for name, value in (*reply.headers, *ALWAYS):
-            lines.append(f"{name}: {_SPLIT.sub(' ', value)}")
+        lines += [f"{name}: {value}" for name, value in fields_of(reply)]
         if closes:
             lines.append("Connection: close")
         elif old:

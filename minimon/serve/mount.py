@@ -16,7 +16,7 @@ from urllib.parse import quote
 from ..errors import ConfigError
 from .access import Access, check_access
 from .framing import Request
-from .handler import ALWAYS, BODILESS
+from .handler import BODILESS, fields_of
 from .health import Asker, Question
 from .routing import PROBES, Reply, problem
 from .site import Site
@@ -101,7 +101,7 @@ class Mount:
         if reply is None:
             assert application is not None  # else there would be an answer
             return application(environ, start_response)
-        start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", _head(reply))
+        start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", fields_of(reply))
         return [b"" if method == "HEAD" or reply.status in BODILESS else reply.body]
 
     # --- ASGI
@@ -110,7 +110,7 @@ class Mount:
         """The same."""
         reply = await self._asgi_reply(scope) if scope["type"] == "http" else None
         if reply is not None:
-            headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in _head(reply)]
+            headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields_of(reply)]
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             bodiless = scope["method"] == "HEAD" or reply.status in BODILESS
             await send({"type": "http.response.body", "body": b"" if bodiless else reply.body})
@@ -157,10 +157,3 @@ async def _live(receive: Receive, send: Send) -> None:
 
 def _fields(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(key[5:].replace("_", "-"), value) for key, value in environ.items() if key.startswith("HTTP_")]
-
-
-def _head(reply: Reply) -> list[tuple[str, str]]:
-    fields = [*reply.headers, *ALWAYS]
-    if reply.status not in BODILESS:
-        fields += [("Content-Type", reply.kind), ("Content-Length", str(len(reply.body)))]
-    return [(name, " ".join(value.split("\n")).replace("\r", " ").replace("\0", " ")) for name, value in fields]
