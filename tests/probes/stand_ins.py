@@ -42,9 +42,9 @@ class Peer:
         with contextlib.suppress(OSError):  # until the listening socket is shut down
             while True:
                 client, _ = self._listener.accept()
-                self.connections += 1
                 handle = client.dup()
                 self._clients.append(handle)
+                self.connections += 1  # now it can be hung up on
                 self._threads.append(threading.Thread(target=self._serve, args=(client, handle), daemon=True))
                 self._threads[-1].start()
 
