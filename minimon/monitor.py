@@ -33,6 +33,7 @@ from .watch import EVERY, Watch, itself
 if TYPE_CHECKING:  # imported when they are asked for
     from .canary import Canary
     from .hosting.heartbeats import Heartbeat, Heartbeats, Watched
+    from .hosting.systemd import Systemd
     from .notify import Notifier
     from .store import Store
 
@@ -150,6 +151,7 @@ class Monitor:
         self._store = self._make_store(state_file)
         self._entries: dict[str, Entry] = {}
         self._remembers = False
+        self._systemd: Systemd | None = None
         self._beats: Heartbeats | None = None  # made when somebody wants one
         self._mounts: dict[str, Any] = {}  # for respond(), by details
         self._pid = os.getpid()
@@ -238,11 +240,13 @@ class Monitor:
         deadline = deadline_in(timeout)
         with self._lock:
             life, self._life = self._life, None
+            systemd, self._systemd = self._systemd, None
             if life is not None:
                 life.halt()  # before another one can be started
                 self._past.append(life)
                 self._be_absent()
             lives = list(self._past)
+        told = systemd is None or systemd.stop(deadline)
         ended = [one for one in lives if one.stop(deadline)]
         with self._lock:
             self._past = [one for one in self._past if one not in ended]
@@ -250,7 +254,7 @@ class Monitor:
             self._registry.tell("", "stop")
             _log.info("monitor %s stopped", self.name)
             self._call_hook("on_stop")
-        return self._shared.stop(deadline) and len(ended) == len(lives)
+        return self._shared.stop(deadline) and told and len(ended) == len(lives)
 
     def _remember(self) -> None:
         """Before the first start: what the state file says. Later what we know is newer."""
@@ -408,6 +412,11 @@ class Monitor:
         self._notice()
         return self._registry.overall()
 
+    def counts(self) -> dict[str, int]:
+        """How many checks there are of each status, without those paused, and how many are; `minimon` is one."""
+        self._notice()
+        return self._registry.counts()
+
     def readiness(self) -> dict[str, Any]:
         """Whether requests may come: `{"ready": bool, "status": word, "blockers": {name: status}}`.
 
@@ -473,6 +482,24 @@ class Monitor:
             return {}
         self._notice()
         return self._beats.missed()
+
+    def notify_systemd(self) -> bool:
+        """Tell systemd READY, STATUS, WATCHDOG and STOPPING until stop(): see `help hosts`. False where it does not
+        listen. Once after each start(); raises LifecycleError before it.
+        """
+        from .hosting.systemd import Systemd
+
+        self._mind_fork()
+        systemd = Systemd(self, os.environ)
+        with self._lock:
+            if self._life is None:
+                if disabled():
+                    return False
+                raise LifecycleError(f"monitor {self.name!r} does not run: start() it first")
+            if self._systemd is None and systemd.wanted:
+                systemd.start()
+                self._systemd = systemd
+        return systemd.wanted
 
     def _expected(self) -> Heartbeats:
         self._mind_fork()
@@ -635,9 +662,10 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
-        for part in (self._shared, self._canary, self._store, self._beats):
+        for part in (self._shared, self._canary, self._store, self._beats, self._systemd):
             if part is not None:
                 part.after_fork()
+        self._systemd = None
         self._entries_lock = threading.RLock()
         lives = [*self._past, *([self._life] if self._life else [])]
         self._life, self._past = None, []

@@ -227,7 +227,7 @@ GIVEN = ("Change", "CheckState", "Result", "Response", "Fault")
 MONITOR = (
     *("start", "stop", "running", "add", "remove", "pause", "resume", "check"),
     *("is_healthy", "overall", "readiness", "drain", "state", "ok", "require", "wait_for", "snapshot", "explain"),
-    *("heartbeat", "watch_thread", "missed", "respond"),
+    *("counts", "heartbeat", "watch_thread", "missed", "notify_systemd", "respond"),
 )
 """The methods of a Monitor that a host calls."""
 
@@ -588,6 +588,8 @@ def _hosts(page: Page) -> None:
     page.code(BEATING)
     page.prose(page.texts.of("hosting.heartbeats", "Heartbeat"), "  ")
     _methods(page, "hosting.heartbeats", "Heartbeat", ("busy", "tick", "end"))
+    page.title("systemd: monitor.notify_systemd()")
+    page.prose(page.texts.of("hosting.systemd"), "  ")
     page.title('HealthCheckServer(host="127.0.0.1", port=8080)')
     page.prose(page.texts.of("serve.server", "HealthCheckServer"), "  ")
     _methods(page, "serve.server", "HealthCheckServer", ("start", "stop", "serving"))

@@ -261,6 +261,11 @@ class Registry:
             standings = self._standings(self._clock.monotonic() - self._slept)
         return aggregate(set(standings))
 
+    def counts(self) -> dict[str, int]:
+        """How many checks there are of each status, and paused, as of now."""
+        with self._lock:
+            return _count(Counter(self._standings(self._clock.monotonic() - self._slept)))
+
     def readiness(self) -> tuple[bool, dict[str, str]]:
         """Whether it was looked, and the critical checks that are not up, with their status: as of now.
 
