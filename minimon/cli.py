@@ -56,7 +56,17 @@ def parsers() -> tuple[argparse.ArgumentParser, ...]:
     top.add_argument("--version", action="version", version=f"minimon {__version__}")
     top.set_defaults(perform=None)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for add in (_add_demo, _add_run, _add_check, _add_wait, _add_rogue, _add_vendor, _add_zip, _add_help):
+    for add in (
+        _add_demo,
+        _add_run,
+        _add_check,
+        _add_wait,
+        _add_rogue,
+        _add_vendor,
+        _add_zip,
+        _add_selftest,
+        _add_help,
+    ):
         add(commands)
     return (top, *commands.choices.values())
 
@@ -146,6 +156,10 @@ def _add_zip(commands: Any) -> None:
         commands, "zip", _zip, "make one file of the package", "It runs, and is imported with the file on PYTHONPATH."
     )
     made.add_argument("-o", "--output", default="minimon.pyz", metavar="FILE", help="the file (minimon.pyz)")
+
+
+def _add_selftest(commands: Any) -> None:
+    _command(commands, "selftest", _selftest, "try whether minimon works here; 1 if not, and what this place lacks")
 
 
 def _add_help(commands: Any) -> None:
@@ -510,6 +524,18 @@ def _zip(args: argparse.Namespace, output: Output) -> int:
     size = vendoring.write_zip(args.output)
     output.line(f"minimon {__version__} is in {args.output}, {size:,} bytes")
     return FINE
+
+
+def _selftest(args: argparse.Namespace, output: Output) -> int:
+    from .selftest import FAILED as WRONG
+    from .selftest import selftest
+
+    verdicts = []
+    output.line(f"minimon {__version__}, Python {sys.version.split()[0]}, {sys.platform}")
+    for found in selftest():
+        verdicts.append(found.verdict)
+        output.line(f"{found.verdict:<8}{found.what}{': ' * bool(found.why)}{found.why}")
+    return FAILED if WRONG in verdicts else FINE
 
 
 def _help(args: argparse.Namespace, output: Output) -> int:

@@ -13,10 +13,10 @@ import base64
 import binascii
 import contextlib
 import functools
+import importlib.util
 import json
 import re
 import urllib.request
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -130,6 +130,8 @@ def _headers(options: Mapping[str, Any], userinfo: str) -> tuple[dict[str, str],
     elif "body" in options:
         said["Content-type"] = "application/x-www-form-urlencoded"  # as urllib does it
     if options.get("decode"):
+        if importlib.util.find_spec("zlib") is None:
+            raise ConfigError("HttpProbe: this Python has no zlib module, so nothing can be unpacked: leave decode out")
         said["Accept-encoding"] = "gzip, deflate"
     if options.get("cookies") and options["cookies"] is not True:
         said["Cookie"] = "; ".join(f"{name}={text}" for name, text in options["cookies"].items())
@@ -195,6 +197,8 @@ def _opener(network: Network, cookies: Cookies | None) -> urllib.request.OpenerD
 
 def _unpacked(body: bytes, codings: str, limit: int, trip: Trip) -> bytes:
     """A body that was packed. Raises TargetError."""
+    import zlib  # some Pythons lack it
+
     named = [name.strip().lower() for name in codings.split(",")]
     coding = ", ".join(name for name in named if name not in ("", "identity"))
     if not coding:
