@@ -32,6 +32,9 @@ POLLS = {
 }
 """What a poll of each kind of bad server has to come to."""
 
+TIMEOUT = 0.2
+"""Seconds that they have."""
+
 MODULES = {
     "ssl": "no https:// and tls:// targets",
     "zlib": "no `decode` of packed answers",
@@ -83,9 +86,9 @@ def _lacked(what: str, trial: Callable[[], object], meaning: str) -> Finding:
 def _poll(name: str) -> str:
     expected = POLLS[name]
     with RogueServer(name) as server:
-        result = probe(server.url, timeout=0.5)
+        result = probe(server.url, timeout=TIMEOUT)
     found = str(result.outcome), result.reason
-    late = "" if result.elapsed < 1.5 else f"it took {result.elapsed:.1f} s, with a timeout of 0.5"
+    late = "" if result.elapsed < TIMEOUT + 1.0 else f"it took {result.elapsed:.1f} s, with a timeout of {TIMEOUT}"
     return late if found == expected else f"expected {' '.join(expected)}, got {' '.join(found)}: {result.detail}"
 
 
