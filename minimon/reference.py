@@ -493,10 +493,10 @@ def _http(page: Page) -> None:
 def _bounds() -> Iterator[tuple[str, str]]:
     """What the server puts up with."""
     from . import tasks
-    from .serve import access, answers, connection, framing, health, httpd
+    from .serve import access, connection, framing, health
 
     times = connection.Times()
-    yield "connections", f"{httpd.MOST}; for one more the longest that has not sent a whole request goes"
+    yield "connections", f"{connection.MOST}; for one more the longest that has not sent a whole request goes"
     yield "requests", f"{connection.REQUESTS} on one connection"
     yield "a request", f"{times.head:.0f} s for all of it; {times.idle:.0f} s of silence before it"
     yield "an answer", f"{times.send:.0f} s to take it, however large"
@@ -504,7 +504,7 @@ def _bounds() -> Iterator[tuple[str, str]]:
     yield "a head", f"{framing.MAX_HEAD:,} bytes, {framing.MAX_FIELDS} headers"
     yield "a body", f"{framing.MAX_BODY:,} bytes, with a Content-Length"
     yield "a plain subject", f"{health.PATIENCE:.0f} s, else 503"
-    yield "own routes", f"{tasks.WORKERS} at once, {tasks.QUEUE} that wait; {answers.ROUTE_PATIENCE:.0f} s, else 503"
+    yield "own routes", f"{tasks.WORKERS} at once, {tasks.QUEUE} that wait; {health.ROUTE_PATIENCE:.0f} s, else 503"
     yield "wrong tokens", f"{access.FREE}, then the address waits, up to {access.LONGEST:.0f} s"
 
 

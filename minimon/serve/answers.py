@@ -15,7 +15,7 @@ from .access import Access
 from .connection import Answer, Asked, Connection, Times
 from .framing import Head, Request, read_head
 from .handler import HealthCheckHandler, Writer, framed, refusal_of
-from .health import PATIENCE, Asker, Pending, Question
+from .health import PATIENCE, ROUTE_PATIENCE, Asker, Pending, Question
 from .routing import Reply, place, problem
 from .site import Site
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _log = logger("answers")
 
-ROUTE_PATIENCE = 30.0
-"""Seconds that a route of the host has to answer."""
 HEADS = 256
 """Heads that are remembered, of HEAD_SIZE bytes at most: the same clients ask the same again."""
 HEAD_SIZE = 1024

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 from .complaints import Complaints
 from .framing import MAX_HEAD, Head, Request, early_fault, end_of_head
 
+MOST = 512
+"""Connections of a server at most; for one more the longest waiting one has to go."""
 REQUESTS = 100
 """Requests on one connection, at most."""
 STEP = 1 << 16

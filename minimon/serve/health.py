@@ -21,6 +21,8 @@ from .routing import Readiness, Said, worst
 
 PATIENCE = 1.0
 """Seconds that a plain subject has to answer."""
+ROUTE_PATIENCE = 30.0
+"""Seconds that a route of the host has to answer."""
 PAGE_PATIENCE = 30.0
 """Seconds that a large answer may take to make."""
 KINDS = ("ask", "page", "login", "known")

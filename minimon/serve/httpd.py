@@ -19,11 +19,9 @@ from typing import Any
 
 from .access import Access
 from .answers import Answers
-from .connection import Connection
+from .connection import MOST, Connection
 from .handler import HealthCheckHandler
 
-MOST = 512
-"""Connections at most; for one more the longest waiting one has to go."""
 BURST = 32
 """Connections that are accepted in one turn of the loop, at most."""
 PAUSE = 0.2

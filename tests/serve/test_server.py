@@ -21,8 +21,7 @@ import pytest
 from support import descriptors, our_threads, python, wait_until
 
 from minimon import ConfigError, HealthCheckHandler, HealthCheckServer, LifecycleError, Monitor, PortError
-from minimon.serve.connection import Times
-from minimon.serve.httpd import MOST
+from minimon.serve.connection import MOST, Times
 
 CROWD = 150
 """More clients than there would be threads; each has two descriptors in this process."""
