@@ -513,6 +513,8 @@ def _vendor(args: argparse.Namespace, output: Output) -> int:
         wrong = vendoring.check(args.dest)
     except ConfigError as error:
         return _complain(error, FAILED)
+    except OSError as error:
+        return _complain(f"vendor: {error.filename or args.dest}: {error.strerror or error}", FAILED)
     for line in wrong or ["all files are as they were copied"]:
         output.line(line)
     return FAILED if wrong else FINE
@@ -521,7 +523,10 @@ def _vendor(args: argparse.Namespace, output: Output) -> int:
 def _zip(args: argparse.Namespace, output: Output) -> int:
     from .hosting import vendoring
 
-    size = vendoring.write_zip(args.output)
+    try:
+        size = vendoring.write_zip(args.output)
+    except OSError as error:
+        return _complain(f"zip: {args.output}: {error.strerror or error}; say another place with -o", FAILED)
     output.line(f"minimon {__version__} is in {args.output}, {size:,} bytes")
     return FINE
 

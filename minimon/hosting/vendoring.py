@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -33,7 +33,7 @@ def contents() -> dict[str, bytes]:
     return {path: found[path] for path in sorted(found)}
 
 
-def _walk(folder: Any, path: str) -> Any:
+def _walk(folder: Any, path: str) -> Iterator[tuple[str, bytes]]:
     for each in folder.iterdir():
         if each.name in LEFT_OUT or each.name.endswith((".pyc", ".pyo")):
             continue
@@ -91,6 +91,7 @@ def vendor(folder: str) -> str:
     found = contents()
     stamp = f"minimon {__version__}\nCopied by `python -m minimon vendor`; verified by `vendor --check`.\n".encode()
     draft = tempfile.mkdtemp(prefix=".minimon.", dir=folder)
+    old = f"{draft}.old"
     try:
         for path, data in {**found, STAMP: stamp, SUMS: sums({**found, STAMP: stamp})}.items():
             place = os.path.join(draft, *path.split("/"))
@@ -98,14 +99,15 @@ def vendor(folder: str) -> str:
             with open(place, "wb") as file:
                 file.write(data)
         os.chmod(draft, 0o755)
-        old = f"{draft}.old"
         if os.path.lexists(target):
             os.rename(target, old)
         os.rename(draft, target)
-        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
+        if os.path.lexists(old):
+            os.rename(old, target)
         raise
+    shutil.rmtree(old, ignore_errors=True)
     return target
 
 

@@ -127,5 +127,9 @@ def test_a_copy_is_made_from_the_archive(tmp_path: pathlib.Path) -> None:
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: pathlib.Path) -> None:
     """In one line, and nothing is left."""
-    code, _, said = command("zip", "-o", str(tmp_path / "none" / "x.pyz"))
-    assert (1, 1, []) == (code, said.count("\n"), os.listdir(tmp_path))
+    path = str(tmp_path / "none" / "x.pyz")
+    (tmp_path / "file").write_text("")
+    seen = command("zip", "-o", path), command("vendor", str(tmp_path / "file"))
+    assert [1, 1] == [code for code, _, _ in seen] and ["file"] == os.listdir(tmp_path)
+    assert f"minimon: zip: {path}: No such file or directory; say another place with -o\n" == seen[0][2]
+    assert f"minimon: vendor: {tmp_path / 'file'}: File exists\n" == seen[1][2]
