@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import socket
 import tempfile
 import urllib.request
@@ -119,7 +120,5 @@ def _bind_path() -> None:
 
 
 def _fork_hooks() -> None:
-    import os
-
     if not hasattr(os, "register_at_fork"):
         raise OSError("this system has none")

@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from ..checks import OWN
@@ -95,7 +95,7 @@ class Systemd:
             _log.exception("systemd cannot be told how it is")
             return []
 
-    def _news(self) -> Any:
+    def _news(self) -> Iterator[str]:
         subject = self._subject
         if not self._ready and (subject.readiness()["ready"] or subject.was_ready):
             self._ready = True

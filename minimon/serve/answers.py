@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +31,13 @@ HEAD_SIZE = 1024
 class Answers:
     """What the connections of one server ask for. Belongs to the server's thread."""
 
-    def __init__(
-        self, subjects: tuple[Any, ...], access: Access, handler: type[Any], server: Httpd, wake: Callable[[], None]
-    ) -> None:
-        self.asker = Asker(subjects, wake)
+    def __init__(self, subjects: tuple[Any, ...], access: Access, handler: type[Any], server: Httpd) -> None:
+        self.asker = Asker(subjects, server.wake)
         self.tasks = Tasks()
         self.times = Times()
         self.complaints = self.asker.complaints
         self._site, self._writer = Site(access), Writer()
-        self._handler, self._server, self._wake = handler, server, wake
+        self._handler, self._server = handler, server
         self._heads: dict[bytes, Head] = {}
         self._waits: dict[Connection, Wait] = {}  # of those whose answer is made elsewhere
 
@@ -128,7 +125,7 @@ class Answers:
                 return refused
             work = partial(_handled, self._handler, asked, connection.peer, self._server, connection.is_last)
             try:
-                wait.task = self.tasks.submit(asked.request.path, work, self._wake)
+                wait.task = self.tasks.submit(asked.request.path, work, self._server.wake)
             except BusyError as error:
                 return problem(503, str(error), ("Retry-After", "1"))
             wait.deadline = time.monotonic() + ROUTE_PATIENCE

@@ -80,8 +80,8 @@ class Connection:
     """A client's socket, what came of it, and what has to go to it."""
 
     __slots__ = (
-        *("asked", "awaited", "closed", "deadline", "more", "peer", "sock"),
-        *("_began", "_body", "_bye", "_deaf", "_ends", "_head", "_last", "_lingers", "_looked"),
+        *("asked", "awaited", "closed", "deadline", "deaf", "more", "peer", "sock"),
+        *("_began", "_body", "_bye", "_ends", "_head", "_last", "_lingers", "_looked"),
         *("_received", "_request", "_requests", "_server", "_skipped", "_unsent"),
     )
 
@@ -104,7 +104,7 @@ class Connection:
         self._lingers = False
         self._skipped = False
         self._began = False  # the request that is coming in, with its deadline
-        self._deaf = False  # the client says no more
+        self.deaf = False  # the client says no more: perhaps it is gone
         self._requests = 0
 
     @property
@@ -121,18 +121,13 @@ class Connection:
     @property
     def reads(self) -> bool:
         """True while there is room for what the client says."""
-        return not self._deaf and (self.waits or self._lingers or len(self._received) < MAX_HEAD)
+        return not self.deaf and (self.waits or self._lingers or len(self._received) < MAX_HEAD)
 
     @property
     def is_last(self) -> bool:
         """True when the request being answered is the last one."""
-        over = self._deaf and not (self._received and self._is_whole())
+        over = self.deaf and not (self._received and self._is_whole())
         return self._ends or over or self._requests >= REQUESTS
-
-    @property
-    def is_deaf(self) -> bool:
-        """True when the client says no more: perhaps it is gone."""
-        return self._deaf
 
     @property
     def writes(self) -> bool:
@@ -153,7 +148,7 @@ class Connection:
             if answer is not None:
                 return self._send_quickly(answer)
         if not data:
-            self._deaf = True
+            self.deaf = True
             if self._lingers or (self.waits and not self._is_whole()):
                 self.close()
             else:
@@ -288,7 +283,7 @@ class Connection:
     def _sent(self) -> None:
         times = self._server.times
         self.deadline = time.monotonic() + (times.linger if self._last else times.idle)
-        if self._ends or (self._last and (self._deaf or (self._bye and not self._received))):
+        if self._ends or (self._last and (self.deaf or (self._bye and not self._received))):
             self.close()
         elif self._last:
             self._lingers = True

@@ -49,7 +49,7 @@ class Httpd(http.server.HTTPServer):
         handler: type[Any] | None = None,
     ) -> None:
         handler = handler or HealthCheckHandler
-        self.answers = Answers(subjects, access, handler, self, self.wake)
+        self.answers = Answers(subjects, access, handler, self)
         self._complaints = self.answers.complaints
         self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._ready: dict[Connection, None] = {}  # those that have sent more than one request
@@ -199,7 +199,7 @@ class Httpd(http.server.HTTPServer):
         if waiting:
             self._forget(min(waiting, key=lambda one: one.since))
         elif at_any_rate and self.answers.waiting:
-            self._forget(min(self.answers.waiting, key=lambda one: (not one.is_deaf, one.deadline)))
+            self._forget(min(self.answers.waiting, key=lambda one: (not one.deaf, one.deadline)))
         else:
             return False
         return True
