@@ -13,6 +13,7 @@ import pytest
 from support import python, wait_until
 
 from minimon import Check, ConfigError, HealthCheckServer, Monitor, NotReadyError, UnknownCheckError
+from minimon.hosting.heartbeats import Heartbeat
 from minimon.testing import FakeClock
 
 
@@ -22,14 +23,19 @@ def livez(monitor: Monitor, path: str = "/livez") -> tuple[int, Any]:
     return reply.status, json.loads(reply.body)
 
 
+def expecting() -> tuple[FakeClock, Monitor, Heartbeat]:
+    """A monitor that has given out a heartbeat, on a clock that is moved by hand."""
+    clock = FakeClock()
+    monitor = Monitor(clock=clock)
+    return clock, monitor, monitor.heartbeat("consumer", max_age=15)
+
+
 ALIVE = (200, {"status": "alive"})
 
 
 def test_a_loop_that_beats_is_alive() -> None:
     """As long as no pause is longer than it said."""
-    clock = FakeClock()
-    monitor = Monitor(clock=clock)
-    beat = monitor.heartbeat("consumer", max_age=15)
+    clock, monitor, beat = expecting()
     seen = []
     for _ in range(3):
         beat()
@@ -40,18 +46,14 @@ def test_a_loop_that_beats_is_alive() -> None:
 
 def test_a_loop_that_has_not_begun_is_not_missed() -> None:
     """It is expected from its first beat on."""
-    clock = FakeClock()
-    monitor = Monitor(clock=clock)
-    monitor.heartbeat("consumer", max_age=15)
+    clock, monitor, _ = expecting()
     clock.advance(100.0)
     assert ALIVE == livez(monitor)
 
 
 def test_a_missed_beat_is_told_by_its_name_until_it_beats_again() -> None:
     """503."""
-    clock = FakeClock()
-    monitor = Monitor(clock=clock)
-    beat = monitor.heartbeat("consumer", max_age=15)
+    clock, monitor, beat = expecting()
     beat()
     clock.advance(20.0)
     missed = livez(monitor), monitor.missed()
@@ -62,9 +64,7 @@ def test_a_missed_beat_is_told_by_its_name_until_it_beats_again() -> None:
 
 def test_who_is_busy_may_be_silent_for_longer() -> None:
     """Within the block, even if it beats meanwhile; afterwards all is as before."""
-    clock = FakeClock()
-    monitor = Monitor(clock=clock)
-    beat = monitor.heartbeat("consumer", max_age=15)
+    clock, monitor, beat = expecting()
     seen = []
     with beat.busy(600):
         clock.advance(10.0)
@@ -80,9 +80,7 @@ def test_who_is_busy_may_be_silent_for_longer() -> None:
 
 def test_a_loop_that_was_ended_is_not_missed() -> None:
     """It came to its end on purpose."""
-    clock = FakeClock()
-    monitor = Monitor(clock=clock)
-    beat = monitor.heartbeat("consumer", max_age=15)
+    clock, monitor, beat = expecting()
     beat()
     beat.end()
     clock.advance(20.0)
@@ -91,9 +89,8 @@ def test_a_loop_that_was_ended_is_not_missed() -> None:
 
 def test_a_stuck_thread_is_shown_with_its_stack() -> None:
     """Where it hangs, to those who see details; no value of it."""
-    clock, opened = FakeClock(), threading.Event()
-    monitor = Monitor(clock=clock)
-    beat = monitor.heartbeat("consumer", max_age=15)
+    clock, monitor, beat = expecting()
+    opened = threading.Event()
 
     def hang_about(secret: str) -> None:
         beat()
@@ -152,9 +149,7 @@ def test_an_event_loop_ticks() -> None:
 
 def test_the_server_tells_of_it() -> None:
     """To everybody, under any name, for an orchestrator has no token."""
-    clock = FakeClock()
-    monitor = Monitor(clock=clock)
-    beat = monitor.heartbeat("consumer", max_age=15)
+    clock, monitor, beat = expecting()
     beat()
     clock.advance(20.0)
     with HealthCheckServer("0.0.0.0", port=0).serving(monitor) as server:

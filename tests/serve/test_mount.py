@@ -252,6 +252,12 @@ def test_a_prefix_begins_and_ends_with_a_slash(monitor: Monitor, prefix: Any) ->
         monitor.wrap_wsgi(application, prefix=prefix)
 
 
+def test_a_token_that_shows_nothing_is_refused(monitor: Monitor) -> None:
+    """Or somebody would believe that it did."""
+    with pytest.raises(ConfigError, match="say details='authorized'"):
+        monitor.wrap_wsgi(application, token="s3cret")
+
+
 @pytest.mark.parametrize("wrap", ["wrap_wsgi", "wrap_asgi"])
 def test_only_an_application_is_wrapped(monitor: Monitor, wrap: str) -> None:
     """At once, not at the first request."""

@@ -650,6 +650,16 @@ def test_abuse_of_a_kind_is_told_once_a_minute(server: HealthCheckServer, caplog
     assert [f"the health server got {kind}" for kind in expected] == [each.getMessage() for each in caplog.records]
 
 
+def test_a_client_that_takes_no_answer_is_told(quick: HealthCheckServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Once it has had its time."""
+    with connected(quick) as client:
+        client.sendall(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert wait_until(lambda: bool(caplog.records))
+    assert ["the health server got clients that do not take their answer"] == [
+        each.getMessage() for each in caplog.records
+    ]
+
+
 def test_requests_are_logged_at_debug_on_one_line(server: HealthCheckServer, caplog: pytest.LogCaptureFixture) -> None:
     """What a client writes cannot forge a line of the log, nor colour it."""
     with caplog.at_level(logging.DEBUG, "minimon"):
@@ -861,6 +871,10 @@ def test_a_host_that_cannot_be_looked_up_is_our_error(host: str) -> None:
         ({"handler": 5}, "handler must be a subclass of HealthCheckHandler, got 5"),
         ({"handler": dict}, "handler must be a subclass of HealthCheckHandler, got <class 'dict'>"),
         ({"details": "sometimes"}, "details must be never, authorized or always, got 'sometimes'"),
+        (
+            {"details": "authorized"},
+            "details='authorized' is for those with a token or a password: give token= or auth=",
+        ),
         ({"details": True}, "details must be never, authorized or always, got True"),
         ({"allowed_hosts": "x"}, "allowed_hosts must be a list of names, got 'x'"),
         ({"allowed_hosts": ["a.example", 5]}, "allowed_hosts must be a list of names, got ['a.example', 5]"),

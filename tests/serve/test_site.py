@@ -307,6 +307,20 @@ def test_who_is_known_does_not_wait_for_those_who_guess_beside_it() -> None:
     assert (200, [401] * 5 + [429], [200, 429]) == (first, guesses, again)
 
 
+def test_guesses_and_strangers_are_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """One line each."""
+    with served(token="s3cret", details="authorized") as (server, _):
+        for _ in range(7):
+            ask(server, "/status", **WRONG)
+            ask(server, "/status", Host="evil.example")
+    kinds = [
+        "wrong or missing credentials",
+        "requests under names that are not its own",
+        "clients that went on to guess",
+    ]
+    assert [f"the health server got {kind}" for kind in kinds] == [each.getMessage() for each in caplog.records]
+
+
 def test_what_was_right_once_is_known_no_more_when_it_is_wrong() -> None:
     """A password that was changed."""
     attempts, old = Attempts(), ("basic", "old")
