@@ -496,10 +496,13 @@ class Monitor:
                 if disabled():
                     return False
                 raise LifecycleError(f"monitor {self.name!r} does not run: start() it first")
+            problems = []
             if self._systemd is None and systemd.wanted:
-                systemd.start()
+                problems = _start_threads(systemd)
                 self._systemd = systemd
-        return systemd.wanted
+        for problem in problems:
+            _log.warning("monitor %s: %s", self.name, problem)
+        return systemd.wanted and not problems
 
     def _expected(self) -> Heartbeats:
         self._mind_fork()
@@ -681,7 +684,7 @@ class Monitor:
             self.after_fork()
 
 
-def _start_threads(*parts: Scheduler | Notifier | Store | None) -> list[str]:
+def _start_threads(*parts: Scheduler | Notifier | Store | Systemd | None) -> list[str]:
     """Where the system gives no thread the host goes on: what is not polled is unknown. What was wrong, for the log."""
     problems = []
     for part in parts:
