@@ -176,15 +176,13 @@ class Attempts:
         _keep(self._failed, client, (times, now + delay))
         return 0.0
 
-    def passed(self, client: str, given: tuple[str, str]) -> None:
-        """They were right. Of those that are known nothing is forgiven: others may guess from there."""
-        if not self.knows(given):
+    def note(self, client: str, given: tuple[str, str], right: bool) -> None:
+        """How an attempt has ended. For those that are known nothing is forgiven: others may guess from there."""
+        if not right:
+            self._proven.pop(hash(given), None)
+        elif not self.knows(given):
             self._failed.pop(client, None)
             _keep(self._proven, hash(given), None)
-
-    def forget(self, given: tuple[str, str]) -> None:
-        """They were wrong."""
-        self._proven.pop(hash(given), None)
 
 
 def _keep(table: dict[Any, Any], key: object, value: object) -> None:

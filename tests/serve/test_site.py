@@ -293,7 +293,7 @@ def test_waiting_grows_and_ends_with_success() -> None:
         attempts.charge("a", now)
         waits.append(attempts.charge("a", now) if len(waits) > 3 else 0.0)
         now += waits[-1]
-    attempts.passed("a", ("bearer", "right"))
+    attempts.note("a", ("bearer", "right"), True)
     again = [attempts.charge("a", now) for _ in range(2)]
     assert ([0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60], 60.0, [0.0, 0.0]) == (waits[:11], waits[-1], again)
 
@@ -324,9 +324,11 @@ def test_guesses_and_strangers_are_told_once_a_minute(caplog: pytest.LogCaptureF
 def test_what_was_right_once_is_known_no_more_when_it_is_wrong() -> None:
     """A password that was changed."""
     attempts, old = Attempts(), ("basic", "old")
-    attempts.passed("a", old)
-    attempts.forget(old)
-    assert not attempts.knows(old)
+    known = []
+    for right in (True, False):
+        attempts.note("a", old, right)
+        known.append(attempts.knows(old))
+    assert [True, False] == known
 
 
 # Documents
