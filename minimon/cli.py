@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .errors import ConfigError, PortError, did_you_mean
+from .errors import ConfigError, LifecycleError, PortError, did_you_mean
 
 if TYPE_CHECKING:
     from .config import Built
@@ -216,6 +216,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return UNREAD
     except PortError as error:
         return _complain(error.strerror or error, FAILED)
+    except LifecycleError as error:  # the system gives no thread
+        return _complain(error, FAILED)
     except OSError as error:
         _silence()
         return _complain(error.strerror or error, FAILED)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .conditions import Condition, all_keys
-from .errors import Alarm, ConfigError, JsonPathError, WaitCancelled, WaitTimeout, did_you_mean
+from .errors import Alarm, ConfigError, JsonPathError, LifecycleError, WaitCancelled, WaitTimeout, did_you_mean
 from .jsonpath import compile
 from .model import parse_json
 from .text import quoted, short
@@ -148,9 +148,12 @@ class _Waiting:
         self.thread = threading.Thread(target=self._run, name="minimon-wait", daemon=True)
 
     def begin(self, stop: threading.Event) -> None:
-        """Start the thread; `stop` ends it."""
+        """Start the thread; `stop` ends it. Raises LifecycleError."""
         self._stop = stop
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError as error:
+            raise LifecycleError(f"wait: no thread to wait in: {error}; raise the system's limit") from None
 
     def _note(self, attempt: Attempt) -> None:
         self.last = attempt

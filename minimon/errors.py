@@ -8,7 +8,7 @@
     ├── WaitTimeout (TimeoutError)        it was not met in time; has `attempts`, `elapsed`, `response`, `why`
     ├── WaitCancelled (MinimonError)      somebody has ended the wait
     ├── BusyError (RuntimeError)          too much is to be done already; to be tried again later
-    ├── LifecycleError (RuntimeError)     a second start
+    ├── LifecycleError (RuntimeError)     a second start, or one for which there is no thread
     ├── NotReadyError (RuntimeError)      what a program requires is not up; has `name`, `status`
     └── PortError (OSError)               an address that cannot be bound; keeps the original errno
 
@@ -49,7 +49,7 @@ class UnknownCheckError(MinimonError, KeyError):
 
 
 class LifecycleError(MinimonError, RuntimeError):
-    """Something was started that runs already."""
+    """Something was started that runs already, or for which the system gives no thread."""
 
 
 class NotReadyError(MinimonError, RuntimeError):

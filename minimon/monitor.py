@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import __version__, fork
 from .books import GRACE, NEVER, Entry
@@ -20,9 +21,11 @@ from .clock import Clock, SystemClock
 from .errors import ConfigError, LifecycleError, NotReadyError, UnknownCheckError, did_you_mean
 from .explain import explained
 from .hosting import DISABLED, disabled
+from .hosting.ports import Ports
 from .log import logger
 from .model import UNFIT, Change, CheckState, Outcome, Result, View, stamp
 from .poller import Poller, Work
+from .polling import Life, Polling, start_threads
 from .pool import deadline_in
 from .probes import Prepared, Shared, prepare
 from .registry import Registry
@@ -32,9 +35,12 @@ from .watch import EVERY, Watch, itself
 
 if TYPE_CHECKING:  # imported when they are asked for
     from .canary import Canary
+    from .hosting.copy import Copy
     from .hosting.heartbeats import Heartbeat, Heartbeats, Watched
+    from .hosting.sharing import News, Sharing
     from .hosting.systemd import Systemd
     from .notify import Notifier
+    from .serve.mount import Mount
     from .store import Store
 
 _log = logger("monitor")
@@ -42,7 +48,6 @@ _log = logger("monitor")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 LATER = {
-    "share": (None, "solo"),
     "executor": (None,),
 }
 """Options whose rooms are not built yet, with the values that ask for nothing."""
@@ -60,39 +65,11 @@ FIGURES = {
     "clock_jumps": "times that somebody has set the wall clock",
     "dropped": "changes that on_change was not told of, because it was too slow",
     "callback_errors": "calls of on_change that raised",
+    "runs_on": "threads; or calls: of run_due(), where no thread can run",
     "lost": "what the canaries say while the monitor itself has no network, else empty",
     "state_file": "saved_at, problem (empty if none) and restored, what was read at the start; null without one",
 }
 """The keys of `self` in the document of `/status`, each with its meaning."""
-
-
-class _Life(NamedTuple):
-    """What exists between start() and stop()."""
-
-    scheduler: Scheduler
-    poller: Poller
-    notifier: Notifier | None
-    store: Store | None
-    started_at: float
-    started: float
-
-    def halt(self) -> None:
-        """Nothing is polled, looked at or kept any more; never waits."""
-        self.scheduler.halt()
-        self.poller.watch = None
-        if self.store is not None:
-            self.store.halt()
-
-    def stop(self, deadline: float) -> bool:
-        """True when all threads have ended by then."""
-        ended = [part.stop(deadline) for part in (self.store, self.scheduler, self.notifier) if part is not None]
-        return all(ended)
-
-    def after_fork(self) -> None:
-        """In the child: no threads."""
-        for part in (self.scheduler, self.notifier, self.poller.watch):
-            if part is not None:
-                part.after_fork()
 
 
 class Monitor:
@@ -132,7 +109,9 @@ class Monitor:
         on_start: Callable[[Monitor], object] | None = None,
         on_stop: Callable[[Monitor], object] | None = None,
     ) -> None:
-        _refuse_later(share=share, executor=executor)
+        _refuse_later(executor=executor)
+        if share not in (None, "auto", "solo"):
+            raise ConfigError(f"monitor {name!r:.60}: share must be 'auto' or 'solo', got {share!r:.60}")
         if not isinstance(name, str) or not name or not name.isprintable():
             raise ConfigError(f"monitor: name must be a printable text, got {name!r:.60}")
         if not isinstance(strict, bool):
@@ -147,8 +126,8 @@ class Monitor:
         self._registry = Registry(self._clock)
         self._own = Check(OWN, itself, every=EVERY, fall=1, rise=1, critical=False)
         self._registry.add(self._own, NEVER)
-        self._canary = self._make_canary(canary)
-        self._store = self._make_store(state_file)
+        self._canary, self._canary_targets = self._make_canary(canary), canary
+        self._store, self._state_file = self._make_store(state_file), state_file
         self._entries: dict[str, Entry] = {}
         self._remembers = False
         self._systemd: Systemd | None = None
@@ -159,9 +138,13 @@ class Monitor:
         # no other; held by start, stop and changes of the list, never by a poll or a reader. All locks are reentrant,
         # so that a signal handler of the host may stop the monitor whatever the thread is at.
         self._lock = threading.RLock()
-        self._life: _Life | None = None
-        self._past: list[_Life] = []  # lives of which threads are left
+        self._life: Life | None = None
+        self._past: list[Polling] = []  # those of which threads are left
+        self._calling = threading.Lock()  # held while somebody runs what is due; nobody waits for it
         self._entries_lock = threading.RLock()  # handed from scheduler to scheduler, see there
+        self._share, self._guest = share, False  # whether it is one of several workers that is not said otherwise
+        self._halted = False  # whether the host has stopped it: then no request starts it
+        self.ports = Ports(self)
         if isinstance(checks, Check) or not isinstance(checks, Iterable):
             raise ConfigError(f"monitor {name!r}: checks must be a list of Check, got a {type(checks).__name__}")
         for check in checks:
@@ -194,7 +177,7 @@ class Monitor:
     def start(self) -> Monitor:
         """Start polling; returns self. Raises LifecycleError when it runs already. A stopped one may start again.
 
-        With MINIMON_DISABLED=1 in the environment nothing happens.
+        With MINIMON_DISABLED=1 in the environment nothing happens. Where it shares, it polls or follows who does.
         """
         self._mind_fork()
         if disabled():
@@ -204,31 +187,88 @@ class Monitor:
             if self._life is not None:
                 raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")
             fork.watch(self)
-            self._pid = os.getpid()
-            notifier = self._make_notifier()
-            self._remember()
-            poller = Poller(
-                self._clock,
-                self._registry,
-                notifier,
-                canary=self._canary,
-                store=self._store,
-                on_fall=self._note_ready,
-            )
-            scheduler = Scheduler(self._clock, poller, *self._bounds, self._entries_lock)
-            poller.watch = Watch(self._own, self._clock, self._figures, scheduler.peak)
-            started = self._clock.time(), self._clock.monotonic()
-            self._life = _Life(scheduler, poller, notifier, self._store, *started)
-            for entry in list(self._entries.values()):
-                self._schedule(entry, scheduler)
+            self._pid, self._halted = os.getpid(), False
+            life = Life(self._clock)
+            problems = self._join(life)
+            self._life = life
             self._registry.tell("", "start")
-            problems = _start_threads(scheduler, notifier, self._store)
+            if life.by_calls or life.sharing is None or life.sharing.leads:
+                problems += self._begin(life)
+            if life.sharing is not None and not life.by_calls:
+                problems += self._begin_sharing(life, life.sharing)
         for problem in problems:
             _log.warning("monitor %s: %s", self.name, problem)
-        poller.look()
+        self._notice()
         _log.info("monitor %s started with %d checks", self.name, len(self._entries))
         self._call_hook("on_start")
         return self
+
+    def start_worker(self, *_: Any, **__: Any) -> Monitor:
+        """The same for a worker, of which there are several: one of them polls, if `share` does not say otherwise.
+
+        For the hooks that hosts call in each worker, whatever they are called with: Celery's worker_process_init, an
+        initializer of multiprocessing, gunicorn's post_worker_init. Of no effect when it runs already.
+        """
+        self._guest = True
+        if not self.running:
+            try:
+                self.start()
+            except LifecycleError:  # another thread was faster
+                pass
+        return self
+
+    def _join(self, life: Life) -> list[str]:
+        """Find the others, where it is to share. What was wrong, for the log."""
+        if (self._share or ("auto" if self._guest else "solo")) == "solo":
+            return []
+        try:
+            from .hosting.runtime import key_of, runtime_folder
+            from .hosting.sharing import Sharing
+
+            checks = [entry.work.check for entry in self._entries.values()]
+            further = self._canary_targets, str(self._state_file), self._strict
+            sharing = Sharing(runtime_folder(os.environ), key_of(self.name, checks, further), self, self._registry)
+            if sharing.has_twin:
+                _log.info("monitor %s: this process has an equal one; this one polls on its own", self.name)
+                return []
+            sharing.take_turns() if life.by_calls else sharing.join()
+        except (ImportError, AttributeError, OSError) as error:  # the first two on systems that are no Unix
+            return [f"it polls on its own in every worker, for they have no place to meet: {error}"]
+        life.sharing = sharing
+        return []
+
+    def _begin(self, life: Life) -> list[str]:
+        """Poll in this process, from now on. What was wrong, for the log."""
+        notifier, store = self._make_notifier(), self._remember(life)
+        poller = Poller(
+            self._clock,
+            self._registry,
+            notifier,
+            canary=self._canary,
+            store=store,
+            on_fall=self._note_ready,
+            on_news=(lambda: None) if life.sharing is None else life.sharing.touch,
+        )
+        scheduler = Scheduler(self._clock, poller, *self._bounds, self._entries_lock)
+        poller.watch = Watch(self._own, self._clock, self._figures, scheduler.peak)
+        life.polling = Polling(scheduler, poller, notifier, store)
+        for entry in list(self._entries.values()):
+            self._schedule(entry, scheduler)
+        return [] if life.by_calls else life.polling.start()
+
+    def _begin_sharing(self, life: Life, sharing: Sharing) -> list[str]:
+        sharing.turn()
+        problems = start_threads(sharing)
+        if problems:
+            self._live_by_calls(life, sharing)
+        return problems
+
+    def _live_by_calls(self, life: Life, sharing: Sharing) -> None:
+        """There is no thread that could look whether the leader lives, or tell the others: take turns."""
+        life.by_calls = True
+        self._end_polling(life)
+        sharing.take_turns()
+        self._begin(life)
 
     def stop(self, timeout: float = 2.0) -> bool:
         """Stop polling; True when all threads have ended within `timeout` seconds, all in all.
@@ -239,14 +279,17 @@ class Monitor:
         self._mind_fork()
         deadline = deadline_in(timeout)
         with self._lock:
+            self._halted = True
             life, self._life = self._life, None
             systemd, self._systemd = self._systemd, None
             if life is not None:
-                life.halt()  # before another one can be started
-                self._past.append(life)
+                if life.polling is not None:
+                    life.polling.halt()  # before another one can be started
+                    self._past.append(life.polling)
                 self._be_absent()
             lives = list(self._past)
         told = systemd is None or systemd.stop(deadline)
+        left = life is None or self._leave(life, deadline)
         ended = [one for one in lives if one.stop(deadline)]
         with self._lock:
             self._past = [one for one in self._past if one not in ended]
@@ -254,13 +297,148 @@ class Monitor:
             self._registry.tell("", "stop")
             _log.info("monitor %s stopped", self.name)
             self._call_hook("on_stop")
-        return self._shared.stop(deadline) and told and len(ended) == len(lives)
+        return self._shared.stop(deadline) and told and left and len(ended) == len(lives)
 
-    def _remember(self) -> None:
-        """Before the first start: what the state file says. Later what we know is newer."""
-        if self._store is not None and not self._remembers:
-            self._remembers = True
-            self._store.load()
+    def _leave(self, life: Life, deadline: float) -> bool:
+        """Let another process poll, once all is written that this one knows; True when its thread has ended."""
+        if life.sharing is None:
+            return True
+        if life.polling is not None and life.polling.store is not None:
+            life.polling.store.stop(deadline)
+        life.sharing.release()
+        return life.sharing.stop(deadline)
+
+    def _remember(self, life: Life) -> Store | None:
+        """What keeps the state, and what it says: before the first start, and before taking over from another process.
+
+        Else what we know is newer.
+        """
+        store, sharing = self._store, life.sharing
+        if sharing is None:
+            known, self._remembers = self._remembers, True
+            if store is not None and not known:
+                store.load()
+            return store
+        if store is None:
+            from .store import Store
+
+            store = Store(sharing.state_path, self.name, self._clock, self._registry, private=True)
+            if not (sharing.continues or life.by_calls):
+                store.forget()
+        self._remembers = True
+        store.load()
+        return store
+
+    # --- in turns with other workers
+
+    @property
+    def role(self) -> str | None:
+        """leader (this process polls, for others too), follower (another one does), solo; None when it does not run."""
+        self._mind_fork()
+        return self._role(self._life)
+
+    def _role(self, life: Life | None) -> str | None:
+        if life is None or life.sharing is None:
+            return None if life is None else "solo"
+        store = life.polling.store if life.polling is not None else None
+        leads = (
+            life.polling is not None if not life.by_calls else store is not None and store.writer in (0, os.getpid())
+        )
+        return "leader" if leads else "follower"
+
+    def lead(self) -> None:
+        """Called by the Sharing of this monitor: nobody else polls any more."""
+        with self._lock:
+            life = self._life
+            if life is None or life.polling is not None:
+                return
+            self._registry.tell("", "lead", f"process {os.getpid()} polls from now on")
+            problems = self._begin(life)
+        for problem in problems:
+            _log.warning("monitor %s: %s", self.name, problem)
+        _log.info("monitor %s: process %d polls from now on", self.name, os.getpid())
+
+    def follow(self) -> None:
+        """The same: somebody else does."""
+        with self._lock:
+            if self._life is not None:
+                self._end_polling(self._life)
+                self._be_absent()
+        _log.info("monitor %s: process %d polls no more: another one does", self.name, os.getpid())
+
+    def _end_polling(self, life: Life) -> None:
+        """Poll no more in this process, though it lives on."""
+        polling, life.polling = life.polling, None
+        if polling is not None:
+            polling.halt()
+            polling.stop(deadline_in(0.0))
+            self._past.append(polling)
+
+    def news(self) -> News:
+        """The same: what the others are to know."""
+        from .hosting.sharing import News
+
+        self.ports.inherit()
+        self._notice()
+        looked, blockers = self._registry.readiness()
+        document = self._document()
+        head = {key: document[key] for key in ("overall", "counts")}
+        ready = {"looked": looked, "blockers": blockers, "was_ready": self.was_ready}
+        return News({**head, **ready, "ports": self.ports.bound()}, document, self._states())
+
+    def news_is_wanted(self) -> None:
+        """Called by the Ports of this monitor: the others should know soon."""
+        life = self._life
+        if life is not None and life.sharing is not None:
+            life.sharing.touch()
+
+    def leaders_head(self) -> View:
+        """The same: what the process that polls has told last."""
+        life = self._life
+        return {} if life is None or life.sharing is None else life.sharing.copy().head
+
+    def _states(self) -> dict[str, View]:
+        """The states of all checks, as another process takes them up."""
+        from .saved import dump_state
+
+        now, told = self._clock.monotonic(), {}
+        for name, (state, lasted) in self._registry.states().items():
+            plain = {"state": dump_state(state), "paused": state.paused, "turned": state.turned}
+            told[name] = {**plain, "changed": round(now - lasted, 3), "due": self._due(name)}
+        return told
+
+    def run_due(self, budget: float = 2.0) -> int:
+        """Run what is due in the caller's thread, where no thread can run; how many runs were made.
+
+        uWSGI without `enable-threads`, a limit of threads, an isolated interpreter: nothing is polled there but by
+        this. The wrappers call it after a response was closed; `self.runs_on` in `/status` is `calls` there. Where
+        threads run it does nothing. No run is begun after `budget` seconds; each has its own timeout as ever.
+        """
+        self._mind_fork()
+        life = self._life
+        polling = None if life is None else life.polling
+        if life is None or polling is None or not polling.waits_for_calls:
+            return 0
+        if not self._calling.acquire(blocking=False):
+            return 0
+        try:
+            if life.sharing is None or not life.by_calls:
+                return polling.run_due(budget)
+            with life.sharing.turn_of(polling.store) as ours:
+                if not ours:
+                    return 0
+                self._take_turn(polling)
+                return polling.run_due(budget)
+        finally:
+            self._calling.release()
+
+    def _take_turn(self, polling: Polling) -> None:
+        """Another process may have run what is due here: then it is due an interval after that."""
+        if polling.store is not None and polling.store.renew():
+            for entry in list(self._entries.values()):
+                seen = self._registry.seen(entry.name)
+                if seen is not None and not entry.paused:
+                    polling.scheduler.arm(entry, seen + entry.interval)
 
     def _be_absent(self) -> None:
         """From now on nobody looks."""
@@ -286,6 +464,12 @@ class Monitor:
         self._mind_fork()
         return self._life is not None
 
+    @property
+    def _polling(self) -> Polling | None:
+        """What polls, if this process does; to be asked once: a signal handler may stop the monitor in between."""
+        life = self._life
+        return None if life is None else life.polling
+
     def _call_hook(self, name: str) -> None:
         try:
             self._hooks.get(name, _nothing)(self)
@@ -307,13 +491,14 @@ class Monitor:
         self._mind_green(check, work.prepared)
         with self._lock:
             self._registry.add(check, NEVER)
-            if self._store is not None and self._remembers:
-                self._store.recall(check.name)
+            polling = self._polling
+            store = self._store if polling is None else polling.store
+            if store is not None and self._remembers:
+                store.recall(check.name)
             entry = self._entries[check.name] = Entry(check.name, check.timeout, work, work.interval)
-            life = self._life  # once: a signal handler may stop it in between
-            if life is not None:
+            if polling is not None:
                 self._registry.tell(check.name, "add")
-                self._schedule(entry, life.scheduler)
+                self._schedule(entry, polling.scheduler)
         return check
 
     def _mind_green(self, check: Check, prepared: Prepared) -> None:
@@ -334,9 +519,9 @@ class Monitor:
             entry = self._entries.pop(name)
             if self._canary is not None:
                 self._canary.forget(name)
-            life = self._life
-            if life is not None:
-                life.scheduler.disarm(entry)
+            polling = self._polling
+            if polling is not None:
+                polling.scheduler.disarm(entry)
                 self._registry.tell(name, "remove")
         return check
 
@@ -349,9 +534,9 @@ class Monitor:
                 self._entries[name].paused = True
                 if self._canary is not None:
                     self._canary.forget(name)
-                life = self._life
-                if life is not None:
-                    life.scheduler.disarm(self._entries[name])
+                polling = self._polling
+                if polling is not None:
+                    polling.scheduler.disarm(self._entries[name])
                 self._registry.tell(name, "pause")
 
     def resume(self, name: str) -> None:
@@ -360,10 +545,10 @@ class Monitor:
         _refuse_own(name, "resumed")
         with self._lock:
             if self._registry.pause(name, False):
-                entry, life = self._entries[name], self._life
+                entry, polling = self._entries[name], self._polling
                 entry.paused = False
-                if life is not None:
-                    self._arm(entry, life.scheduler, self._clock.monotonic())
+                if polling is not None:
+                    self._arm(entry, polling.scheduler, self._clock.monotonic())
                 self._registry.tell(name, "resume")
 
     def check(self, name: str, **options: Any) -> Callable[[Function], Function]:
@@ -409,13 +594,11 @@ class Monitor:
 
     def overall(self) -> str:
         """healthy, degraded, unhealthy or unknown, as of now."""
-        self._notice()
-        return self._registry.overall()
+        return self._notice().overall()
 
     def counts(self) -> dict[str, int]:
         """How many checks there are of each status, without those paused, and how many are; `minimon` is one."""
-        self._notice()
-        return self._registry.counts()
+        return self._notice().counts()
 
     def readiness(self) -> dict[str, Any]:
         """Whether requests may come: `{"ready": bool, "status": word, "blockers": {name: status}}`.
@@ -423,10 +606,10 @@ class Monitor:
         ready, or starting before every check was looked at once; not ready while a critical check is not up, the
         blockers, or the monitor does not run; draining after `drain()`.
         """
-        life = self._notice()
-        looked, blockers = self._registry.readiness()
-        word = "not ready" if blockers or life is None else "ready"
-        word = "draining" if self.draining else "starting" if life is not None and not looked else word
+        looked, blockers = self._notice().readiness()
+        runs = self._life is not None
+        word = "not ready" if blockers or not runs else "ready"
+        word = "draining" if self.draining else "starting" if runs and not looked else word
         self.was_ready = self.was_ready or word == "ready"
         return {"ready": word == "ready", "status": word, "blockers": blockers}
 
@@ -448,8 +631,7 @@ class Monitor:
 
     def state(self, name: str) -> CheckState:
         """The state of one check, as of its last record. Raises UnknownCheckError."""
-        self._notice()
-        return self._registry.state(name)
+        return self._notice().state(name)
 
     def ok(self, name: str) -> bool:
         """Whether a check is up or degraded. Raises UnknownCheckError."""
@@ -498,7 +680,7 @@ class Monitor:
                 raise LifecycleError(f"monitor {self.name!r} does not run: start() it first")
             problems = []
             if self._systemd is None and systemd.wanted:
-                problems = _start_threads(systemd)
+                problems = start_threads(systemd)
                 self._systemd = systemd
         for problem in problems:
             _log.warning("monitor %s: %s", self.name, problem)
@@ -534,12 +716,25 @@ class Monitor:
 
         What has not changed is shared with the snapshot before: copy it (copy.deepcopy) before you change it.
         """
-        life = self._notice()
-        figures = self._figures()
-        if life is not None:
-            life.poller.look(figures)
+        source = self._notice()
+        document = self._document() if isinstance(source, Registry) else source.snapshot()
+        service = document.get("service") or self._service()
         beats = {} if self._beats is None else {"heartbeats": self._beats.views()}
-        return {"schema": 1, "service": self._service(life), **self._registry.snapshot(), **beats, "self": figures}
+        return {
+            "schema": 1,
+            "service": {**service, "draining": self.draining},
+            "sharing": self._sharing(source),
+            **{key: value for key, value in document.items() if key not in ("schema", "service", "self")},
+            **beats,
+            "self": document.get("self") or self._figures(),
+        }
+
+    def _document(self) -> dict[str, Any]:
+        """What this process knows."""
+        figures, polling = self._figures(), self._polling
+        if polling is not None:
+            polling.poller.look(figures)
+        return {"schema": 1, "service": self._service(), **self._registry.snapshot(), "self": figures}
 
     def explain(self, name: str) -> dict[str, Any]:
         """All of one check: the document of `/status?check=NAME`. Raises UnknownCheckError.
@@ -547,27 +742,39 @@ class Monitor:
         Beside what `snapshot()` says of it there is `explain`: expected and actual, the progress to a change, since
         when, the next run, what it would take to change the status; and all of it in sentences.
         """
-        life = self._notice()
-        check, state, lasted, view = self._registry.look_up(name)
-        entry = self._entries.get(name)
-        due = None
-        watch = None if life is None else life.poller.watch  # once: a signal handler may stop the monitor in between
-        if life is not None and watch is not None:
-            due = life.scheduler.next_run(entry) if entry is not None else max(life.started, watch.next)
+        source = self._notice()
+        check, state, lasted, view = source.look_up(name)
+        due = self._due(name) if isinstance(source, Registry) else source.due(name)
         now = self._clock.time(), self._clock.monotonic()
         told = explained(check, state, lasted, *now, due)
-        return {"schema": 1, "service": self._service(life), "check": name, **view, "explain": told}
+        return {"schema": 1, "service": self._service(), "check": name, **view, "explain": told}
 
-    def _notice(self) -> _Life | None:
-        """Before anything is read: that we are a child, or that nobody could look for long."""
+    def _due(self, name: str) -> float | None:
+        """When it is polled next (monotonic); None for never."""
+        life, entry = self._life, self._entries.get(name)
+        polling = None if life is None else life.polling
+        watch = None if polling is None else polling.poller.watch
+        if life is None or polling is None or watch is None:
+            return None
+        return polling.scheduler.next_run(entry) if entry is not None else max(life.started, watch.next)
+
+    def _notice(self) -> Registry | Copy:
+        """Before anything is read: that we are a child, that nobody could look for long. Who is to be asked."""
         self._mind_fork()
         life = self._life
-        if life is not None:
-            life.scheduler.notice()
-            life.poller.look()
-        return life
+        if life is None:
+            return self._registry
+        polling = life.polling
+        if polling is not None:
+            if life.by_calls and life.sharing is not None and polling.store is not None:
+                polling.store.renew()
+            polling.notice()
+        elif life.sharing is not None:
+            return life.sharing.copy()
+        return self._registry
 
-    def _service(self, life: _Life | None) -> View:
+    def _service(self) -> View:
+        life = self._life
         return {
             "name": self.name,
             "version": __version__,
@@ -577,21 +784,36 @@ class Monitor:
             "draining": self.draining,
         }
 
+    def _sharing(self, source: Registry | Copy) -> View:
+        """The document's `sharing`: what this process is among several."""
+        life, pid = self._life, os.getpid()
+        told: View = {"role": self._role(life), "pid": pid, "leader_pid": None, "age_s": None, "problem": ""}
+        if life is None or life.sharing is None:
+            return told
+        if not isinstance(source, Registry):
+            head, problem = source.head, source.problem
+            age = None if head["pid"] is None else round(max(0.0, time.monotonic() - head["monotonic"]), 3)
+            return {**told, "leader_pid": head["pid"], "age_s": age, "problem": problem or life.sharing.problem}
+        store = None if life.polling is None else life.polling.store
+        leader = store.writer if life.by_calls and store is not None and store.writer else pid
+        return {**told, "leader_pid": leader, "age_s": 0.0, "problem": life.sharing.problem}
+
     def _figures(self) -> View:
         """How the monitor itself is doing: the document's `self`."""
-        life = self._life
+        life, polling = self._life, self._polling
         figures: View = {**dict.fromkeys(FIGURES, 0), "lag_s": 0.0, "suspended_s": 0.0}
+        figures["runs_on"] = "calls" if polling is not None and polling.waits_for_calls else "threads"
         figures["late"] = self._registry.late
         figures["lost"] = "" if self._canary is None or life is None else self._canary.lost
         figures["state_file"] = None if self._store is None else self._store.figures()
-        if life is None:
+        if polling is None:
             return figures
-        figures.update(life.scheduler.figures())
-        watch = life.poller.watch  # once: a signal handler may stop the monitor in between
+        figures.update(polling.scheduler.figures())
+        watch = polling.poller.watch  # once: a signal handler may stop the monitor in between
         if watch is not None:
             figures["clock_jumps"] = watch.clock_jumps
-        if life.notifier is not None:
-            figures.update(dropped=life.notifier.dropped, callback_errors=life.notifier.errors)
+        if polling.notifier is not None:
+            figures.update(dropped=polling.notifier.dropped, callback_errors=polling.notifier.errors)
         return figures
 
     def get_detailed_stats(self) -> dict[str, Any]:
@@ -608,15 +830,18 @@ class Monitor:
         details: str = "never",
         token: str | None = None,
         auth: Any = None,
+        eager: bool = False,
     ) -> Any:
         """The WSGI application with `/health /livez /readyz /startupz /metrics` before it, and `/status` and the page
-        below `prefix`, for those who may see `details`: see HealthCheckServer. The monitor has to be started by you.
+        below `prefix`, for those who may see `details`: see HealthCheckServer.
+
+        The monitor is started by the first request that a process gets, or at once if `eager`; of several workers one
+        polls, and the others answer from what that one knows: see `help hosts`. What you have stopped stays stopped.
 
         The address of a client is not known here: wrong tokens are not slowed down, as the server does. Your proxy may.
         """
-        from .serve.mount import Mount
-
-        return partial(Mount(self, prefix, details, token, auth).wsgi, _called(application))
+        mount = self._mount(prefix, details, token, auth, eager)
+        return partial(mount.wsgi, _called(application))
 
     def wrap_asgi(
         self,
@@ -626,11 +851,43 @@ class Monitor:
         details: str = "never",
         token: str | None = None,
         auth: Any = None,
+        eager: bool = False,
     ) -> Any:
-        """The same for ASGI."""
+        """The same for ASGI: the monitor is started and stopped with the application's lifespan, where there is one."""
+        mount = self._mount(prefix, details, token, auth, eager)
+        return _asgi(mount, _called(application))
+
+    def _mount(self, prefix: Any, details: str, token: str | None, auth: Any, eager: bool) -> Mount:
         from .serve.mount import Mount
 
-        return _asgi(Mount(self, prefix, details, token, auth), _called(application))
+        mount = Mount(self, prefix, details, token, auth, self)
+        self._guest = True
+        if eager:
+            self.attend()
+        return mount
+
+    def attend(self) -> None:
+        """Called by the wrappers with each request: start in this process, unless the host has stopped it. Quick.
+
+        What is wrong with the start is logged: it is not the client's business.
+        """
+        if self._halted or (self._life is not None and self._pid == os.getpid()) or disabled():
+            return
+        try:
+            self.start_worker()
+        except Exception:
+            self._halted = True
+            _log.exception("monitor %s cannot be started", self.name)
+
+    def retire(self) -> None:
+        """Called by the wrappers when the application is shut down: stop, and hold nothing up."""
+        self.stop(0.2)
+
+    @property
+    def waits_for_calls(self) -> bool:
+        """Whether runs of this process wait for calls of run_due(): see there."""
+        polling = self._polling
+        return polling is not None and polling.waits_for_calls
 
     def respond(self, method: str, path: str, headers: Any = (), body: bytes = b"", *, details: str = "never") -> Any:
         """The answer to a request, for a server of any other kind: `status`, `headers`, `kind` (its Content-Type) and
@@ -646,17 +903,21 @@ class Monitor:
             mount = self._mounts[details] = Mount(self, "/-/", details)
         return mount.respond(method, path, headers, body)
 
-    def wsgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
+    def wsgi_app(
+        self, *, details: str = "never", token: str | None = None, auth: Any = None, eager: bool = False
+    ) -> Any:
         """A WSGI application of its own with all routes, to be mounted where you like."""
-        from .serve.mount import WHOLE, Mount
+        from .serve.mount import WHOLE
 
-        return partial(Mount(self, WHOLE, details, token, auth).wsgi, None)
+        return partial(self._mount(WHOLE, details, token, auth, eager).wsgi, None)
 
-    def asgi_app(self, *, details: str = "never", token: str | None = None, auth: Any = None) -> Any:
+    def asgi_app(
+        self, *, details: str = "never", token: str | None = None, auth: Any = None, eager: bool = False
+    ) -> Any:
         """The same for ASGI."""
-        from .serve.mount import WHOLE, Mount
+        from .serve.mount import WHOLE
 
-        return _asgi(Mount(self, WHOLE, details, token, auth), None)
+        return _asgi(self._mount(WHOLE, details, token, auth, eager), None)
 
     # --- fork
 
@@ -665,13 +926,15 @@ class Monitor:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._registry.after_fork()
+        self._calling = threading.Lock()
         for part in (self._shared, self._canary, self._store, self._beats, self._systemd):
             if part is not None:
                 part.after_fork()
         self._systemd = None
         self._entries_lock = threading.RLock()
-        lives = [*self._past, *([self._life] if self._life else [])]
+        lives: list[Life | Polling] = [*self._past, *([self._life] if self._life else [])]
         self._life, self._past = None, []
+        self.ports.after_fork()
         for life in lives:
             life.after_fork()
         if lives:
@@ -682,18 +945,6 @@ class Monitor:
     def _mind_fork(self) -> None:
         if os.getpid() != self._pid:  # a host that runs no fork hooks
             self.after_fork()
-
-
-def _start_threads(*parts: Scheduler | Notifier | Store | Systemd | None) -> list[str]:
-    """Where the system gives no thread the host goes on: what is not polled is unknown. What was wrong, for the log."""
-    problems = []
-    for part in parts:
-        try:
-            if part is not None:
-                part.start()
-        except RuntimeError as error:
-            problems.append(f"no thread for its {type(part).__name__.lower()}: {error}")
-    return problems
 
 
 def _called(application: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from .log import logger
@@ -59,6 +60,16 @@ class Notifier:
             if change is None:
                 return
             self._call(change)
+
+    def call_waiting(self, until: float) -> None:
+        """Call it for what waits, in the caller's thread, where there is none of ours; until then (time.monotonic)."""
+        while self._thread is None and time.monotonic() < until:
+            try:
+                change = self._changes.get_nowait()
+            except queue.Empty:
+                return
+            if change is not None:
+                self._call(change)
 
     def _call(self, change: Change) -> None:
         try:

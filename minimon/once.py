@@ -60,7 +60,8 @@ def poll_once(checks: Sequence[Check], clock: Clock | None = None) -> Iterator[t
     turns = 1 + len(polls) // MOST
     end = clock.monotonic() + turns * (max((check.timeout for check in checks), default=0.0) + 2 * GRACE)
     for poll in polls:
-        pool.submit(poll)
+        if not pool.offer(poll):  # no thread to be had: then here
+            poll()
     try:
         for poll in polls:
             while not (poll.done.is_set() or poll.overdue() or clock.monotonic() > end):

@@ -54,9 +54,10 @@ class Poller:
         canary: Canary | None = None,
         store: Store | None = None,
         on_fall: Callable[[str], None] = lambda name: None,
+        on_news: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock, self._registry, self._notifier = clock, registry, notifier
-        self._canary, self._store, self._on_fall = canary, store, on_fall
+        self._canary, self._store, self._on_fall, self._on_news = canary, store, on_fall, on_news
         self.watch: Watch | None = None
 
     def execute(self, run: Run) -> Outlook:
@@ -171,6 +172,8 @@ class Poller:
             self._notifier.put(change)
         if self._store is not None:
             self._store.touch(change.news)
+        if change.news:
+            self._on_news()
 
     def _tell(self, check: Check, result: Result, change: Change | None) -> None:
         """To the log."""

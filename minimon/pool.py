@@ -84,6 +84,11 @@ class Pool:
         for _ in range(lacking):
             self.grow()
 
+    def offer(self, job: Job) -> bool:
+        """The same, of a pool that is `eager`. False, and nobody calls it, where there is no worker and no thread."""
+        self.submit(job)
+        return self.size > 0 or not self.withdraw(job)
+
     def withdraw(self, job: Job) -> bool:
         """Take back a job that still waits for a worker."""
         with self._lock:
@@ -92,6 +97,16 @@ class Pool:
             self._waiting.remove(job)
             self._unfinished -= 1
             return True
+
+    def take(self) -> Job | None:
+        """A job that waits for a worker, for the caller to make it; he has to call `done()` then."""
+        with self._lock:
+            return self._waiting.popleft() if self._waiting else None
+
+    def done(self) -> None:
+        """A job that was taken has ended."""
+        with self._lock:
+            self._unfinished -= 1
 
     def works_here(self) -> bool:
         """Whether the caller is one of the workers."""

@@ -28,6 +28,11 @@ DOCUMENT = {
     "service.uptime_s": "since start()",
     "service.started_at": "when start() was called, null while stopped",
     "service.draining": "whether no more requests are wanted",
+    "sharing.role": "of several workers: leader (it polls), follower (another one does), solo; null if stopped",
+    "sharing.pid": "the process that answers",
+    "sharing.leader_pid": "the process that polls; null when it is solo, or nobody has told yet",
+    "sharing.age_s": "since the process that polls has told what is answered",
+    "sharing.problem": "why that counts no more, or is not told; empty for none",
     "overall": "healthy, degraded, unhealthy or unknown: the word of /health",
     "counts": "how many checks there are of each status, without those paused, and how many are; `minimon` is one",
     "groups": "the word for each group that has a name, as `overall` is for all",
@@ -114,11 +119,11 @@ with monitor, HealthCheckServer(port=8081).serving(monitor):
 """
 
 STARTED = """\
-monitor.start()
 application = monitor.wrap_wsgi(application)        # probes and /metrics; /status and the page below /-/
 application = monitor.wrap_asgi(application, details="authorized", token=secret)
-...
-monitor.stop()
+
+monitor.start_worker()                              # in a worker without a web application
+monitor = Monitor(checks, share="auto")             # or by start()
 """
 
 ROUTED = """\
@@ -228,6 +233,7 @@ MONITOR = (
     *("start", "stop", "running", "add", "remove", "pause", "resume", "check"),
     *("is_healthy", "overall", "readiness", "drain", "state", "ok", "require", "wait_for", "snapshot", "explain"),
     *("counts", "heartbeat", "watch_thread", "missed", "notify_systemd", "respond"),
+    *("start_worker", "role", "run_due"),
 )
 """The methods of a Monitor that a host calls."""
 
@@ -576,8 +582,11 @@ def _hosts(page: Page) -> None:
 
     page.prose("In a script, or a server of your own (with MINIMON_DISABLED=1 in the environment nothing starts):")
     page.code(EMBEDDED)
-    page.prose("In a web application, where its worker starts and ends:")
+    page.prose("In a web application, or in any worker of which there are several:")
     page.code(STARTED)
+    page.title("Several workers: share='auto'")
+    page.prose(page.texts.of("hosting.sharing"), "  ")
+    page.prose(page.texts.of("hosting.runtime"), "  ")
     page.prose("Without a Monitor, for a server object of your own:")
     page.code(OWN)
     page.title("Monitor(checks=(), *, ...)")

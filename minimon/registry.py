@@ -51,6 +51,7 @@ EVENT_KINDS = {
     "resume": "it is polled again",
     "start": "the monitor was started",
     "stop": "it was stopped",
+    "lead": "of several workers, this process is the one that polls from now on",
     "suspended": "the process or the machine stood still: that time counts as not covered",
     "clock": "somebody has set the wall clock",
     "lost": "the monitor itself has no network, as the canaries say: what fails is unknown",
@@ -260,6 +261,21 @@ class Registry:
         with self._lock:
             standings = self._standings(self._clock.monotonic() - self._slept)
         return aggregate(set(standings))
+
+    def states(self) -> dict[str, tuple[CheckState, float]]:
+        """The state of each check, and for how long it has had its status: as of now, each at an instant of its own."""
+
+        def look(history: History, at: float, awake: float) -> tuple[CheckState, float]:
+            state = self._as_of_now(history, self._monotonic())
+            return state, at - history.changed if state is history.state else awake - history.expires
+
+        return dict(self.each(look))
+
+    def seen(self, name: str) -> float | None:
+        """When a check was looked at last (monotonic); None when it was not yet, or is gone."""
+        with self._lock:
+            history = self._histories.get(name)
+            return None if history is None or history.state.last is None else history.seen - self._ahead
 
     def counts(self) -> dict[str, int]:
         """How many checks there are of each status, and paused, as of now."""

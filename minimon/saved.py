@@ -23,23 +23,28 @@ def dump(history: History, at: float, awake: float) -> View:
         "left": None if math.isinf(history.expires) else history.expires - awake,
         "seen": history.seen,
         "changed": history.changed,
-        "state": {
-            "status": state.status._value_,
-            "since": state.since,
-            "streak": list(state.streak),
-            "counts": list(state.counts),
-            "reasons": list(state.reasons),
-            "last": None if state.last is None else state.last._replace(started=None, phases=None).plain(),
-            "explanation": state.explanation,
-            "decided": state.decided._value_,
-            "passes": state.passes,
-            "flapping": state.flapping,
-        },
+        "state": dump_state(state),
         "changes": history.changes(),
         "kept": list(history.kept),
         "older": history.older,
         "uptime": history.uptime.dump(),
         "latency": history.latency.dump(),
+    }
+
+
+def dump_state(state: CheckState) -> View:
+    """The state of a check, but for what only means something while polls go on."""
+    return {
+        "status": state.status._value_,
+        "since": state.since,
+        "streak": list(state.streak),
+        "counts": list(state.counts),
+        "reasons": list(state.reasons),
+        "last": None if state.last is None else state.last._replace(started=None, phases=None).plain(),
+        "explanation": state.explanation,
+        "decided": state.decided._value_,
+        "passes": state.passes,
+        "flapping": state.flapping,
     }
 
 
@@ -49,7 +54,7 @@ def load(check: Check, plain: Any, expires: float) -> History:
         raise ValueError("another target's")
     at, seen = _number(plain["at"]), _number(plain["seen"])
     history = History(check, 0.0, seen, expires)
-    history.state = _state(check.name, plain["state"])
+    history.state = load_state(check.name, plain["state"])
     history.changed = min(_number(plain["changed"]), at)
     history.kept, history.older = [_result(each) for each in plain["kept"]], _count(plain["older"])
     recent = len(history.kept) - history.older
@@ -69,7 +74,8 @@ def identity(check: Check) -> str:
     return f"{check.shown} {binascii.crc32(target.encode()):08x}" if isinstance(target, str) else check.shown
 
 
-def _state(name: str, plain: Any) -> CheckState:
+def load_state(name: str, plain: Any) -> CheckState:
+    """The state that `dump_state` described. Raises as `load` does."""
     outcome, n = plain["streak"]
     last = plain["last"]
     return CheckState(

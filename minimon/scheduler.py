@@ -53,6 +53,7 @@ class Scheduler:
         self._monotonic = clock.monotonic
         self.pool = Pool("minimon-worker", least, most)
         self._thread: threading.Thread | None = None
+        self._called = False  # whether run_due() takes the place of the thread
         self._reset(lock or threading.RLock())
 
     def _reset(self, lock: threading.RLock) -> None:
@@ -128,6 +129,46 @@ class Scheduler:
                     self.pool.submit(tell)
             for _ in range(lacking):
                 self.pool.grow()
+
+    def run_due(self, until: float) -> int:
+        """Make the runs that are due in the caller's thread, where no thread does. How many were made.
+
+        None is begun after `until` (monotonic). One caller at a time.
+        """
+        runs = 0
+        if self._thread is None:
+            self._called = True
+            self._look()
+        while self._monotonic() < until:
+            job = self.pool.take()
+            if job is None:
+                break
+            try:
+                job()
+            finally:
+                self.pool.done()
+            runs += isinstance(job, Run)
+        return runs
+
+    def _look(self) -> None:
+        """A turn of the loop, for those who are called: nothing is stuck, and nobody has missed a look at the clock."""
+        books = self._books
+        with self._lock:
+            if books.stopped:
+                return
+            now = self._monotonic()
+            (_, old), jobs = books.find_late(now), books.launch_due(now)
+            books.looks_at = NEVER
+        self.pool.submit_all(jobs)
+        for entry in old:
+            tell = self._owner.grow_old(entry)
+            if tell is not None:
+                self.pool.submit(tell)
+
+    @property
+    def lacks_threads(self) -> bool:
+        """Whether nobody runs what is due but who calls run_due()."""
+        return self._thread is None or not self.pool.size
 
     def _set_aside(self, run: Run) -> None:
         if not self.pool.set_aside(run):
@@ -211,7 +252,9 @@ class Scheduler:
         return {"workers": self.pool.size, "busy": self.pool.busy, "stuck": stuck, **figures}
 
     def peak(self) -> float:
-        """The most that a run was late since this was asked before, or is by now."""
+        """The most that a run was late since this was asked before, or is by now; 0 where runs wait for calls."""
+        if self._called:
+            return 0.0
         now = self._monotonic()
         with self._lock:
             return self._books.peak(now)

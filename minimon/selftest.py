@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -40,7 +41,7 @@ MODULES = {
     "ssl": "no https:// and tls:// targets",
     "zlib": "no `decode` of packed answers",
     "tomllib": "no configuration in TOML: JSON and Python files are read",
-    "hashlib": "no `vendor`",
+    "hashlib": "no http:// and https:// targets, no `vendor`",
     "asyncio": "no wrap_asgi",
 }
 """Modules that a Python may lack, each with what that means."""
@@ -64,7 +65,7 @@ def selftest() -> Iterator[Finding]:
         yield _lacked(module, partial(importlib.import_module, module), meaning)
     yield _lacked("IPv6", partial(_bind, socket.AF_INET6, "::1"), "targets and servers by IPv4 only")
     yield _lacked("unix sockets", _bind_path, "no unix: servers, no systemd")
-    yield _lacked("a temporary folder", _make_file, "no `zip`, no `vendor` there")
+    yield _lacked("a temporary folder", _make_file, "state files, `zip`, `vendor` need another folder")
     yield _lacked("fork hooks", _fork_hooks, "a fork is noticed by its process id, at the next call")
 
 
@@ -115,7 +116,11 @@ def _bind(family: int, host: str) -> None:
 
 
 def _bind_path() -> None:
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, contextlib.ExitStack() as opened:
+        try:
+            folder = opened.enter_context(tempfile.TemporaryDirectory())
+        except OSError:  # told apart; sockets may be bound elsewhere
+            return
         sock.bind(f"{folder}/s")
 
 

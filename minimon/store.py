@@ -66,10 +66,11 @@ class _LeftAloneError(Exception):
 class Store:
     """Owns the state file of one Monitor, and the thread `minimon-store` while that runs. Any thread.
 
+    A `private` one is for the next of several workers to lead: it need not outlive the machine, and is not told of.
     Raises ConfigError for what is no path.
     """
 
-    def __init__(self, path: Any, name: str, clock: Clock, registry: Registry) -> None:
+    def __init__(self, path: Any, name: str, clock: Clock, registry: Registry, *, private: bool = False) -> None:
         try:
             given = os.fsdecode(path)
             self._path = os.path.realpath(given)
@@ -78,6 +79,8 @@ class Store:
         if not given or "\0" in given or (os.path.exists(self._path) and not os.path.isfile(self._path)):
             raise ConfigError(f"monitor: state_file must be the path of a file, got {path!r:.60}")
         self._name, self._clock, self._registry = name, clock, registry
+        self._private, self._seldom = private, SOON if private else SELDOM
+        self.writer = 0  # the process that has written what was read
         self._others: dict[str, View] = {}  # histories of checks that are not there (yet)
         self._mine: tuple[int, ...] | None = None  # what the file looked like when we left it
         self._yields_until = -1.0  # monotonic
@@ -96,8 +99,10 @@ class Store:
         """In the child: no thread, nothing to write."""
         self._reset()
 
-    def figures(self) -> View:
+    def figures(self) -> View | None:
         """saved_at, problem, restored: as `/status` shows them under `self.state_file`."""
+        if self._private:
+            return None
         saved_at = None if self._saved_at is None else stamp(self._saved_at)
         return {"saved_at": saved_at, "problem": self._problem, "restored": self._restored}
 
@@ -144,6 +149,7 @@ class Store:
 
     def _take_up(self, plain: Any) -> str:
         saved_at, timeline = plain["saved_at"], plain["timeline"]
+        self.writer = plain["pid"] if isinstance(plain.get("pid"), int) else 0
         if not (0.0 <= saved_at < LATEST and timeline < LATEST):
             raise ValueError("a time that cannot be")
         checks = {str(name): dict(history) for name, history in plain["checks"].items()}
@@ -156,7 +162,8 @@ class Store:
         known = [name for name in checks if self._registry.has(name) and name != OWN]
         restored = sum([self.recall(name) for name in known])
         text = f"{restored} of {len(known)} checks, as of {stamp(saved_at)}"
-        self._registry.tell("", "restored", text)
+        if not self._private:
+            self._registry.tell("", "restored", text)
         return text
 
     def recall(self, name: str) -> bool:
@@ -213,12 +220,12 @@ class Store:
         """The thread's loop. One of an earlier life, which may hang in a write, is waited for."""
         if before is not None:
             before.join()
-        last = -SELDOM
+        last = -self._seldom
         while self._wait(last):
             last = self._clock.monotonic()
             began = time.thread_time()
             self.save()
-            self._next = self._clock.monotonic() + max(SELDOM, (time.thread_time() - began) / SHARE)
+            self._next = self._clock.monotonic() + max(self._seldom, (time.thread_time() - began) / SHARE)
         self.save()
 
     def _wait(self, last: float) -> bool:
@@ -226,13 +233,40 @@ class Store:
         with self._lock:
             while not self._stopping and self._thread is threading.current_thread():
                 now = self._clock.monotonic()
-                soon = max(last + SOON, self._next - SELDOM)
+                soon = max(last + SOON, self._next - self._seldom)
                 due = (soon if self._urgent else self._next) if self._touched else None
                 if due is not None and now >= due:
                     self._touched = self._urgent = False
                     break
                 self._clock.wait(self._lock, None if due is None else due - now)
             return not self._stopping and self._thread is threading.current_thread()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether nobody else has written it since this process read or wrote it."""
+        try:
+            return _looks(os.stat(self._path)) == self._mine
+        except OSError:
+            return True
+
+    def renew(self) -> bool:
+        """Take up what another process has written; whether there was something."""
+        if self.is_mine:
+            return False
+        self.load()
+        return True
+
+    def age(self) -> float:
+        """Seconds since somebody has written it."""
+        try:
+            return max(0.0, time.time() - os.stat(self._path).st_mtime)
+        except OSError:
+            return math.inf
+
+    def forget(self) -> None:
+        """Remove the file: what it says is of no use."""
+        with contextlib.suppress(OSError):
+            os.remove(self._path)
 
     def halt(self) -> None:
         """Write it for the last time, soon; never waits."""
@@ -266,10 +300,11 @@ class Store:
                 for piece in self._pieces():
                     file.write(piece)
                 file.flush()
-                os.fsync(file.fileno())
+                if not self._private:
+                    os.fsync(file.fileno())
                 mine = _looks(os.fstat(file.fileno()))
             os.replace(path, self._path)
-            self._mine = mine
+            self._mine, self.writer = mine, os.getpid()
         except BaseException:
             with contextlib.suppress(OSError):
                 os.remove(path)

@@ -104,7 +104,7 @@ class Tasks:
     def submit(self, name: str, function: Callable[[Task], Any], on_end: Callable[[], None] = _nothing) -> Task:
         """Have `function(task)` called by a worker; `on_end()` is called once it is finished, by whoever ends it.
 
-        Raises BusyError when too many wait already.
+        Raises BusyError when too many wait already, or there is no thread.
         """
 
         def ended(task: Task) -> None:
@@ -119,7 +119,10 @@ class Tasks:
             if self._pool.unfinished >= self._workers + self._queue:
                 raise BusyError(f"{self._queue} tasks wait already; try again later")
             self._unfinished[task.id] = task
-        self._pool.submit(task)
+        if not self._pool.offer(task):
+            with self._lock:
+                self._unfinished.pop(task.id, None)
+            raise BusyError("the system gives no thread for it; try again later")
         return task
 
     def get(self, id: str) -> Task | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,14 @@ def pytest_collection_finish() -> None:
     """Keep thousands of collected tests out of every later collection of garbage: a fifth of the suite's time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where workers meet: of the tests alone."""
+    os.environ["MINIMON_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("runtime"))
+    yield
+    del os.environ["MINIMON_RUNTIME_DIR"]
 
 
 @pytest.fixture

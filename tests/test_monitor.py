@@ -870,7 +870,7 @@ def test_a_strict_monitor_takes_what_tells_good_from_bad(make: MakeMonitor, expe
     assert "search" == monitor.state("search").name
 
 
-LATER = [{"share": "auto"}, {"executor": object()}]
+LATER = [{"executor": object()}]
 
 
 @pytest.mark.parametrize("option", LATER, ids=lambda option: next(iter(option)))
@@ -1045,8 +1045,8 @@ ITEM_5 = {
     "event": ["at", "check", "kind", "before", "after", "detail"],
 }
 BEYOND = {
-    "": {"groups"},
-    "self": {"callback_errors", "suspended_s", "late", "clock_jumps", "lost", "state_file"},
+    "": {"groups", "sharing"},
+    "self": {"callback_errors", "suspended_s", "late", "clock_jumps", "lost", "runs_on", "state_file"},
     "check": {"explanation", "flapping", "uptime", "latency", "mttr_s", "mtbf_s", "histogram"},
 }
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"

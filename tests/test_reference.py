@@ -96,7 +96,7 @@ def test_the_code_of_the_hosts_topic_is_that_of_the_readme() -> None:
 def keys_of(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """The keys of a snapshot, as the reference names them."""
     for key, value in document.items():
-        if prefix + key in ("service", "self"):
+        if prefix + key in ("service", "sharing", "self"):
             yield from keys_of(value, f"{key}.")
         elif prefix + key == "checks":
             for check in value.values():

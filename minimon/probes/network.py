@@ -25,6 +25,7 @@ HOURLY = 3600.0
 FAMILIES = {None: 0, 4: socket.AF_INET, 6: socket.AF_INET6}
 LONGEST_KEPT = 300.0
 """Seconds after which a connection is made anew: the name may lead elsewhere now, the certificate be another."""
+NO_SSL = "this Python has no ssl module, so TLS cannot be polled"
 MOST_IDLE = 4
 """Connections that a check keeps at most: redirects may need several."""
 
@@ -101,7 +102,7 @@ class Plan:
             # Here, for it imports ssl: in the midst of that on a worker, a fork would leave the import lock held.
             from .tls import DEFAULT, Trust
         except ImportError:
-            raise ConfigError("this Python has no ssl module, so TLS cannot be polled") from None
+            raise ConfigError(f"{NO_SSL}: take one that has it, or leave this out") from None
         cert = options.get("cert")
         paths = [cert] if isinstance(cert, str) else cert
         self._trust = Trust(
@@ -159,11 +160,12 @@ class Plan:
         `again` connects once more: a certificate that was refused is looked at hourly, without verification, and
         nothing is sent there. Raises TargetError.
         """
-        from . import tls
-
         trip = wire.trip
         if self._trust is None:
-            raise TargetError("tls", "tls: this Python has no ssl module")
+            wire.close()
+            raise TargetError("tls", f"tls: {NO_SSL}")
+        from . import tls
+
         trust = self._trust if home else self._trust._replace(cert=None)
         name = self.server_name if home and self.server_name else host
         try:

@@ -25,7 +25,7 @@ def to_json(document: Any) -> bytes:
         return json.dumps(plain(document)).encode("ascii")
 
 
-CHANGING = ("service", "self")
+CHANGING = ("service", "sharing", "self")
 """What of a snapshot is new each time though nothing has happened."""
 
 

@@ -85,7 +85,10 @@ class Asker:
         self._pools = {kind: Pool(f"minimon-{kind}", 0, size, eager=True) for kind, size in sizes.items()}
 
     def call(self, kind: str, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> _Call | None:
-        """The call that is in flight, or ended less than `lasts` seconds ago; else a new one. None if too many wait."""
+        """The call that is in flight, or ended less than `lasts` seconds ago; else a new one.
+
+        None if too many wait, or there is no thread.
+        """
         call = self._calls.get((kind, key))
         if call is None or (call.said is not None and (call.skipped or call.ended + lasts <= time.monotonic())):
             if self._pools[kind].unfinished >= MOST_CALLS:
@@ -93,7 +96,12 @@ class Asker:
                 return None
             call = self._calls[kind, key] = _Call(function, self._wake, self.complaints)
             call.wanted = 1
-            self._pools[kind].submit(call)
+            if not self._pools[kind].offer(call):
+                self.complaints.tell("more to do than the system gives threads for")
+                if kind != "page":
+                    del self._calls[kind, key]
+                    return None
+                call()  # it only reads: late is better than never
         else:
             call.wanted += 1
         return call
@@ -124,7 +132,7 @@ class Asked:
     """One subject, and how to ask it."""
 
     def __init__(self, subject: Any) -> None:
-        self._subject = subject
+        self.subject = subject
         self._has_snapshot = _has(subject, "snapshot")
         self.at_once = self._has_snapshot and _has(subject, "overall")
         self.explains = self.at_once and _has(subject, "explain")
@@ -137,10 +145,10 @@ class Asked:
     def word(self) -> str:
         """healthy, degraded, unhealthy or unknown."""
         if self.at_once:
-            return "draining" if self.draining else str(self._subject.overall())
+            return "draining" if self.draining else str(self.subject.overall())
         if not self._is_plain:
-            return str(self._subject.snapshot()["overall"])
-        healthy = self._subject.is_healthy()
+            return str(self.subject.snapshot()["overall"])
+        healthy = self.subject.is_healthy()
         if hasattr(healthy, "__await__"):
             raise TypeError("is_healthy() returned a coroutine; give one that runs it to its end")
         return "healthy" if healthy else "unhealthy"
@@ -148,7 +156,7 @@ class Asked:
     @property
     def draining(self) -> bool:
         """Whether it wants no more requests."""
-        return getattr(self._subject, "draining", False) is True
+        return getattr(self.subject, "draining", False) is True
 
     @property
     def plain(self) -> bool:
@@ -158,16 +166,16 @@ class Asked:
     @property
     def was_ready(self) -> bool:
         """Whether it says that it was ready once."""
-        return self.at_once and getattr(self._subject, "was_ready", False) is True
+        return self.at_once and getattr(self.subject, "was_ready", False) is True
 
     def missed(self) -> list[str]:
         """The names of loops of the host that give no sign of life."""
-        return list(self._subject.missed()) if self._tells_missed else []
+        return list(self.subject.missed()) if self._tells_missed else []
 
     def readiness(self, word: str) -> Readiness:
         """Whether it wants requests, if `word` is what it says of its health."""
         if self._tells_readiness:
-            found = self._subject.readiness()
+            found = self.subject.readiness()
             return Readiness(found["ready"], found["status"], found["blockers"])
         ready = word in ("healthy", "degraded")
         return Readiness(ready, "ready" if ready else word if word == "draining" else "not ready")
@@ -175,22 +183,22 @@ class Asked:
     def state(self, name: str) -> Any:
         """The state of one check, None if it has none of that name; of a subject that `explains`."""
         try:
-            return self._subject.state(name)
+            return self.subject.state(name)
         except UnknownCheckError:
             return None
 
     def explanation(self, name: str) -> Said:
         """What is known of one check, of a subject that `explains`."""
         try:
-            return Said(value=self._subject.explain(name))
+            return Said(value=self.subject.explain(name))
         except UnknownCheckError as error:
             return Said("missing", str(error))
 
     def document(self) -> Any:
         """The document of `/status`, plain enough for JSON."""
         if self.at_once:
-            return self._subject.snapshot()
-        return plain(dict(self._subject.get_detailed_stats() if self._is_plain else self._subject.snapshot()))
+            return self.subject.snapshot()
+        return plain(dict(self.subject.get_detailed_stats() if self._is_plain else self.subject.snapshot()))
 
 
 def _has(subject: Any, method: str) -> bool:
@@ -217,7 +225,7 @@ class Question:
     def get(self, kind: str, key: Hashable, function: Callable[[], Any], lasts: float = 0.0) -> Said:
         """What a slow function gives, on another thread; shared with all who ask for the same. Raises Pending.
 
-        Said("unknown") when it does not come in time, or too much waits already.
+        Said("unknown") when it does not come in time, too much waits already, or the system gives no thread.
         """
         if kind == "page":
             self.patience = PAGE_PATIENCE

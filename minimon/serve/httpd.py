@@ -58,10 +58,6 @@ class Httpd(http.server.HTTPServer):
         self._due = NEVER  # when the next deadline is, at the earliest
         self._accept_at = 0.0  # when to accept again; 0 while it does
         self._stop_at = NEVER
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
-        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         if isinstance(address, str):
             self.address_family = socket.AF_UNIX
         else:
@@ -69,7 +65,13 @@ class Httpd(http.server.HTTPServer):
         self.server_name, self.server_port = "", 0
         self._inode = 0  # of the path of a unix socket
         self.closed = threading.Event()  # whether the port is free again
-        super().__init__(address, handler)  # type: ignore[arg-type]  # closes it all if it cannot
+        with contextlib.ExitStack() as opened:  # closed again where no descriptor is left for the next
+            self._bell, self._ear = map(opened.enter_context, socket.socketpair())
+            self._bell.setblocking(False)
+            self._ear.setblocking(False)
+            self._selector: selectors.BaseSelector = opened.enter_context(selectors.DefaultSelector())
+            super().__init__(address, handler)  # type: ignore[arg-type]
+            opened.pop_all()
         self.socket.setblocking(False)
         self.answers.mind_address(self.server_name)
 

@@ -27,6 +27,8 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 """The Content-Type of each format."""
 
+ROLES = ("leader", "follower", "solo")
+"""What a worker may be among several."""
 WORDS = ("healthy", "degraded", "unhealthy", "unknown")
 """What all checks may amount to."""
 STATES = tuple(status.value for status in Status)
@@ -291,6 +293,15 @@ def _overall(document: Document) -> Samples:
     return [(f'state="{word}"', word == overall) for word in WORDS if overall in WORDS]
 
 
+def _role(document: Document) -> Samples:
+    role = document["sharing"]["role"]
+    return [(f'role="{word}"', word == role) for word in ROLES if role in ROLES]
+
+
+def _age(document: Document) -> Samples:
+    return [("", document["sharing"]["age_s"])]
+
+
 def _self(key: str) -> Callable[[Document], Samples]:
     return lambda document: [("", document["self"][key])]
 
@@ -356,6 +367,10 @@ _FAMILIES_OF_SELF = (
 OF_MONITORS = (
     Family("start_time_seconds", "gauge", "When the monitor was started, since the epoch.", _start_time),
     Family("overall", "gauge", "1 for the word of all checks, as /health has it; else 0.", _overall, ("state",)),
+    Family(
+        "role", "gauge", "1 for what this worker is: leader, which polls, follower or solo; else 0.", _role, ("role",)
+    ),
+    Family("snapshot_age_seconds", "gauge", "Since the worker that polls has told what this one knows.", _age),
     *(Family(f"self_{name}", kind, meaning, build) for name, kind, meaning, build in _FAMILIES_OF_SELF),
 )
 """What is told of a monitor. Where several are served, each has the label subject; their common word has none."""

@@ -1,16 +1,18 @@
 """The same pages within the host's own web application, WSGI (PEP 3333) or ASGI 3: no port, no thread of ours.
 
 The wrappers take the paths of probes and /metrics, and what stands under a prefix; all else is the application's.
+They start the monitor when a worker begins to work: at the lifespan's startup, else at the first request. So what only
+imports the application, as reloaders, masters that preload and management commands do, never polls.
 Nothing is concluded from the client's address, nor from what proxies say of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from ..errors import ConfigError
@@ -28,6 +30,23 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+class Worker(Protocol):
+    """What is started in the processes that answer: a Monitor."""
+
+    def attend(self) -> None:
+        """Begin, unless it has, or the host has stopped it. Must not raise."""
+
+    def run_due(self) -> int:
+        """Run what is due where no thread can."""
+
+    def retire(self) -> None:
+        """The application is shut down."""
+
+    @property
+    def waits_for_calls(self) -> bool:
+        """Whether run_due() is to be called."""
+
+
 WHOLE = object()
 """In place of a prefix: there is no application beside."""
 OPEN = (*PROBES, "metrics")
@@ -39,9 +58,18 @@ class Mount:
 
     prefix   below which `/status` and the page are; WHOLE: all routes are at the root, and nothing else is
     details  who sees them: "never", "authorized" (by `token` or `auth`, as of HealthCheckServer) or "always"
+    worker   what is to be started with the first request
     """
 
-    def __init__(self, subject: Any, prefix: Any, details: str, token: str | None = None, auth: Any = None) -> None:
+    def __init__(
+        self,
+        subject: Any,
+        prefix: Any,
+        details: str,
+        token: str | None = None,
+        auth: Any = None,
+        worker: Worker | None = None,
+    ) -> None:
         if prefix is not WHOLE:
             _check_prefix(prefix)
         if details == "never" and not (token is None and auth is None):
@@ -49,6 +77,7 @@ class Mount:
         given = {"token": token, "auth": auth, "details": details, "allowed_hosts": ()}
         access: Access = check_access(given, "", local=False)
         self._prefix: Any = prefix
+        self._worker = worker
         self._asker, self._site = Asker((subject,)), Site(access, alone=True)
         self._site.base = "/" if prefix is WHOLE else str(prefix)
 
@@ -94,6 +123,16 @@ class Mount:
         self, application: Wsgi | None, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """The application with our pages before it."""
+        worker = self._worker
+        if worker is None:
+            return self._wsgi(application, environ, start_response)
+        worker.attend()
+        answer = self._wsgi(application, environ, start_response)
+        return _Afterwards(answer, worker.run_due) if worker.waits_for_calls else answer
+
+    def _wsgi(
+        self, application: Wsgi | None, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         path = quote(environ.get("PATH_INFO", "").encode("latin-1", "replace"), safe="/;:@&=+$,!~*'()")
         query, method = environ.get("QUERY_STRING", ""), environ["REQUEST_METHOD"]
         root = quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace"), safe="/")
@@ -108,6 +147,17 @@ class Mount:
 
     async def asgi(self, application: Asgi | None, scope: Scope, receive: Receive, send: Send) -> None:
         """The same."""
+        worker, kind = self._worker, scope["type"]
+        if worker is None:
+            return await self._asgi(application, scope, receive, send)
+        if kind == "lifespan":
+            return await self._asgi(application, scope, receive, _attending(worker, send))
+        worker.attend()
+        await self._asgi(application, scope, receive, send)
+        if worker.waits_for_calls:
+            worker.run_due()
+
+    async def _asgi(self, application: Asgi | None, scope: Scope, receive: Receive, send: Send) -> None:
         reply = await self._asgi_reply(scope) if scope["type"] == "http" else None
         if reply is not None:
             headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields_of(reply)]
@@ -137,6 +187,35 @@ class Mount:
         import asyncio
 
         return await asyncio.get_running_loop().run_in_executor(None, work)  # pages of many checks take a while
+
+
+class _Afterwards:
+    """An answer that is followed by something to do, once the server has sent and closed it (PEP 3333)."""
+
+    def __init__(self, answer: Iterable[bytes], work: Callable[[], object]) -> None:
+        self._answer, self._work = answer, work
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer)
+
+    def close(self) -> None:
+        try:
+            getattr(self._answer, "close", bool)()
+        finally:
+            self._work()
+
+
+def _attending(worker: Worker, send: Send) -> Send:
+    """What the application says of its lifespan, with the worker's beginning and end: within those of the host."""
+
+    async def tell(message: dict[str, Any]) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            worker.attend()
+        elif message["type"].startswith("lifespan.shutdown."):
+            worker.retire()
+        await send(message)
+
+    return tell
 
 
 def _check_prefix(prefix: Any) -> None:

@@ -293,12 +293,18 @@ def _itself(snapshot: View, scene: Scene, row: str) -> str:
         return ""
     service = as_map(snapshot.get("service"))
     known = ((word, as_text(service.get(key), 40)) for key, word in (("version", "version"), ("pid", "process")))
-    told = ", ".join(f"{word} {value}" for word, value in known if value)
+    told = ", ".join([*(f"{word} {value}" for word, value in known if value), *_role(as_map(snapshot.get("sharing")))])
     own = f'<ul class="list" role="list">{row}</ul>' if row else ""
     items = "".join(_figure(key, value, scene) for key, value in figures)
     items += "".join(starmap(_beat, list(as_map(snapshot.get("heartbeats")).items())[:MOST_BEATS]))
     listed = f'<dl class="own box">{items}</dl>' if items else ""
     return f'<section class="group">{_title("The monitor itself", told, scene.level)}{own}{listed}</section>\n'
+
+
+def _role(sharing: View) -> Iterator[str]:
+    """Who of several workers has answered, if that is not the one that polls."""
+    if sharing.get("role") == "follower":
+        yield f"answered by process {as_text(sharing.get('pid'), 40)}, which follows it"
 
 
 def _figures(figures: View) -> Iterator[tuple[str, Any]]:

@@ -28,7 +28,7 @@ MARGIN = 0.1
 UNIX = "unix:"
 """How a host begins that is the path of a unix socket."""
 
-PORT_HINT = "; another worker of this application may own it already: let one worker serve, or use port 0"
+PORT_HINT = "; another worker of this application may own it already: use Monitor(share='auto'), or port 0"
 PATH_HINT = "; another server listens there, or it is no socket: remove it, or say another path"
 
 
@@ -80,8 +80,9 @@ class HealthCheckServer:
         self.httpd: Httpd | None = None
         self.thread: threading.Thread | None = None
         self._past: list[tuple[Httpd, threading.Thread]] = []  # those that were stopped, and have not ended
+        self._waits: tuple[Subject, ...] | None = None  # whom to serve once the port is free: another worker has it
         self._pid = os.getpid()
-        # Guards httpd, thread, _past. Reentrant: a signal handler of the host may stop the server within its start.
+        # Guards httpd, thread, _past, _waits. Reentrant: a signal handler may stop the server within its start.
         self._lock = threading.RLock()
 
     def start(self, server_instance: Subject | None = None, *others: Subject) -> HealthCheckServer:
@@ -89,21 +90,35 @@ class HealthCheckServer:
 
         Without a subject every answer is 503; with several it is healthy only if all are. Raises PortError when the
         address cannot be bound, LifecycleError when it runs already. With MINIMON_DISABLED=1 in the environment nothing
-        happens.
+        happens. Where several workers share a Monitor (see `help hosts`) the one that polls serves; when another one
+        takes over, that one does. Start the Monitor first.
         """
         if disabled():
             _log.info("health server is not started: %s is set", DISABLED)
             return self
-        from .httpd import Httpd  # here: http.server and what it imports cost 20 ms, which a stopped server need not
-
         if server_instance is None and others:
             raise ConfigError("server: the first subject is None, and there are others; leave it out")
         subjects = () if server_instance is None else (server_instance, *others)
         self._mind_fork()
+        wanted = self._wanted if self._wanted_port or self.host.startswith(UNIX) else ""
+        taken = wanted and any(ports.is_taken(wanted, self._bind_later) for ports in _ports_of(subjects))
         with self._lock:
-            if self.httpd is not None:
+            if self.httpd is not None or self._waits is not None:
                 raise LifecycleError(f"the health server runs already on {self._shown}; stop() it first")
             fork.watch(self)
+            if taken:
+                self._waits = subjects
+            else:
+                self._listen(subjects)
+        if taken:
+            _log.info("health server: another worker serves on %s; this one will when that is gone", self._shown)
+        return self
+
+    def _listen(self, subjects: tuple[Subject, ...]) -> None:
+        """Bind and answer. Raises PortError, ConfigError for a subject, RuntimeError without a thread."""
+        from .httpd import Httpd  # here: http.server and what it imports cost 20 ms, which a stopped server need not
+
+        with self._lock:
             try:
                 httpd = Httpd(self._address, subjects, self._access, self._handler)
             except ConfigError:  # of a subject
@@ -117,8 +132,27 @@ class HealthCheckServer:
                 httpd.server_close()
                 raise
             self.httpd, self.thread, self.port = httpd, thread, httpd.server_port
+        for ports in _ports_of(subjects):
+            ports.take(self._wanted)
         _log.info("health server started on %s", self._shown)
-        return self
+
+    def _bind_later(self) -> bool:
+        """This process polls now: serve, if the port is free. Whether there is nothing more to do."""
+        with self._lock:
+            subjects, self._waits = self._waits, None
+            if subjects is None:
+                return True
+            try:
+                self._listen(subjects)
+            except (OSError, RuntimeError) as error:  # whoever served may not have ended yet
+                self._waits = subjects
+                _log.debug("health server: %s", error)
+                return False
+        return True
+
+    @property
+    def _wanted(self) -> str:
+        return self.host if self.host.startswith(UNIX) else f"{self.host}:{self._wanted_port}"
 
     @property
     def _address(self) -> tuple[str, int] | str:
@@ -149,7 +183,7 @@ class HealthCheckServer:
         self._mind_fork()
         deadline = deadline_in(timeout)
         with self._lock:
-            runs = self.httpd is not None
+            runs, self._waits = self.httpd is not None, None
             if self.httpd is not None and self.thread is not None:
                 self._past.append((self.httpd, self.thread))
             self.httpd = self.thread = None
@@ -157,6 +191,9 @@ class HealthCheckServer:
         ended = [each for each in past if _end(*each, deadline)]
         with self._lock:
             self._past = [each for each in self._past if each not in ended]
+        for httpd, _ in past:
+            for ports in _ports_of([each.subject for each in httpd.answers.asker.subjects]):
+                ports.leave(self._wanted)
         if runs:
             _log.info("health server on %s stopped", self._shown)
         return len(ended) == len(past)
@@ -171,7 +208,8 @@ class HealthCheckServer:
             self.stop()
 
     def __repr__(self) -> str:
-        return f"<HealthCheckServer {self._shown} {'running' if self.httpd else 'stopped'}>"
+        state = "running" if self.httpd else "waiting" if self._waits is not None else "stopped"
+        return f"<HealthCheckServer {self._shown} {state}>"
 
     def __enter__(self) -> HealthCheckServer:
         return self if self.httpd is not None else self.start()
@@ -186,7 +224,7 @@ class HealthCheckServer:
         self._pid = os.getpid()
         lives = [httpd for httpd, _ in self._past]
         lives += [] if self.httpd is None else [self.httpd]
-        self.httpd, self.thread, self._past = None, None, []
+        self.httpd, self.thread, self._past, self._waits = None, None, [], None
         self._lock = threading.RLock()
         for httpd in lives:
             httpd.after_fork()
@@ -207,6 +245,11 @@ def _end(httpd: Httpd, thread: threading.Thread, deadline: float) -> bool:
         return False
     ended = join_until(thread, deadline + MARGIN)
     return httpd.answers.stop(deadline + MARGIN) and ended
+
+
+def _ports_of(subjects: Iterable[Any]) -> list[Any]:
+    """What tells, of those that several workers share, who of them serves."""
+    return [subject.ports for subject in subjects if hasattr(subject, "ports") and hasattr(subject.ports, "is_taken")]
 
 
 def _is_local(host: str) -> bool:

@@ -99,7 +99,7 @@ def test_a_monitor_shows_its_snapshot() -> None:
     """/status is the monitor's document: these parts and no other."""
     with Monitor([Check("queue", lambda: True)], name="shop") as monitor:
         status, document = answers(monitor, path="/status")
-    parts = ["checks", "counts", "events", "groups", "overall", "schema", "self", "service"]
+    parts = ["checks", "counts", "events", "groups", "overall", "schema", "self", "service", "sharing"]
     assert (200, parts, "shop", ["queue", "minimon"]) == (
         status,
         sorted(document),

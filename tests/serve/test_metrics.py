@@ -120,7 +120,8 @@ def values(document: Any, name: str, *labels: str) -> dict[tuple[str, ...], floa
 def document(kept: Kept, **more: Any) -> dict[str, Any]:
     """What a Monitor says of it; through JSON, as another process would have it."""
     service = {"name": "m", "started_at": "2023-11-14T12:00:00.250Z"}
-    told: dict[str, Any] = {"service": service, **kept.registry.snapshot(), "self": FIGURES, **more}
+    sharing = {"role": "follower", "age_s": 0.5}
+    told: dict[str, Any] = {"service": service, "sharing": sharing, **kept.registry.snapshot(), "self": FIGURES, **more}
     return dict(json.loads(json.dumps(told)))
 
 

@@ -223,14 +223,14 @@ def test_an_odd_path_breaks_nothing(monitor: Monitor, path: str) -> None:
     assert expected == over_asgi(monitor.wrap_asgi(deaf), path)[0]
 
 
-def test_a_websocket_is_closed() -> None:
+def test_a_websocket_is_closed(monitor: Monitor) -> None:
     """Where there is no application beside."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    asyncio.run(Monitor().asgi_app()({"type": "websocket"}, None, send))
+    asyncio.run(monitor.asgi_app()({"type": "websocket"}, None, send))
     assert ["websocket.close"] == sent
 
 

@@ -125,7 +125,7 @@ def test_a_critical_check_that_is_down_blocks_by_name() -> None:
 
 def test_draining_wants_no_more_requests(running: HealthCheckServer) -> None:
     """But lives on, and can be ended."""
-    monitor = running.httpd.answers.asker.subjects[0]._subject  # type: ignore[union-attr]
+    monitor = running.httpd.answers.asker.subjects[0].subject  # type: ignore[union-attr]
     monitor.drain()
     drained = [ask(running, path).told for path in ("/health", "/readyz", "/livez")]
     monitor.drain(False)
@@ -355,7 +355,7 @@ def test_the_same_document_is_not_sent_twice() -> None:
 
 def test_a_change_has_another_tag(running: HealthCheckServer) -> None:
     """So that nobody misses it."""
-    monitor = running.httpd.answers.asker.subjects[0]._subject  # type: ignore[union-attr]
+    monitor = running.httpd.answers.asker.subjects[0].subject  # type: ignore[union-attr]
     tag = ask(running, "/status").headers["ETag"]
     monitor.pause("side")
     assert tag != ask(running, "/status").headers["ETag"]

@@ -1,0 +1,189 @@
+"""What the process that polls has told the others, at one instant: the file, and who answers from it. Pure.
+
+The file is one JSON object. Its first part, the head, is short, and all that `/health` needs; it is read on its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from ..checks import Check
+from ..errors import UnknownCheckError
+from ..evaluate import gone_stale
+from ..model import CheckState, View, stamp
+from ..saved import load_state
+
+FORM = 1
+"""The form of the file."""
+KEY = "minimon_snapshot"
+"""Its first key; its value is the form."""
+MARK = b',\n"document":'
+"""What the head ends with."""
+
+
+class Texts:
+    """Views as JSON, kept as long as they are the same: most are, from one second to the next."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Any, bytes]] = {}
+
+    def members(self, views: Mapping[str, Any]) -> Iterator[bytes]:
+        """The members of an object."""
+        before, self._kept = self._kept, {}
+        comma = b""
+        for name, view in views.items():
+            known = before.get(name)
+            if known is None or known[0] != view:
+                known = view, to_json(view)
+            self._kept[name] = known
+            yield comma + to_json(name) + b":" + known[1]
+            comma = b",\n"
+
+
+def to_json(value: Any) -> bytes:
+    """As short as it can be. Raises ValueError for what is no number."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def head(told: View) -> bytes:
+    """The beginning of the file."""
+    return to_json({KEY: FORM, **told})[:-1] + MARK
+
+
+def body(snapshot: View, states: View, views_as: Texts, states_as: Texts) -> list[bytes]:
+    """All the rest of it."""
+    rest = {key: value for key, value in snapshot.items() if key != "checks"}
+    checks, told = views_as.members(snapshot["checks"]), states_as.members(states)
+    return [to_json(rest)[:-1], b',"checks":{', *checks, b'}},\n"states":{', *told, b"}}\n"]
+
+
+def read_head(content: bytes) -> View:
+    """The head of what begins so. Raises ValueError for what is none of ours."""
+    text, mark, _ = content.partition(MARK)
+    found = json.loads(text + b"}") if mark else None
+    if not isinstance(found, dict) or found.get(KEY) != FORM:
+        raise ValueError("it is no snapshot of this version")
+    return found
+
+
+class Told(NamedTuple):
+    """All that stands in the file."""
+
+    head: View
+    document: View
+    states: View
+
+
+def read(content: bytes) -> Told:
+    """The same, whole. Raises ValueError."""
+    whole = json.loads(content)
+    if not isinstance(whole, dict) or whole.get(KEY) != FORM:
+        raise ValueError("it is no snapshot of this version")
+    document, states = whole.pop("document"), whole.pop("states")
+    return Told(whole, document, states)
+
+
+class Local(Protocol):
+    """What this process knows itself, which is the list of its checks: a Registry."""
+
+    def state(self, name: str) -> CheckState:
+        """Of one check. Raises UnknownCheckError."""
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each status."""
+
+    def readiness(self) -> tuple[bool, dict[str, str]]:
+        """Whether all were looked at; what blocks."""
+
+    def snapshot(self) -> View:
+        """All of them."""
+
+    def look_up(self, name: str) -> tuple[Check, CheckState, float, View]:
+        """All of one. Raises UnknownCheckError."""
+
+
+class Copy:
+    """Answers as a Registry does, from what was told. Nothing in it changes; any thread may ask.
+
+    `load()` reads the file whole, when more than the head is wanted, and raises OSError or ValueError. `now()` is the
+    monotonic clock, which all processes of a machine share. `problem` says why nothing that was told holds any more;
+    then everything is unknown.
+    """
+
+    def __init__(
+        self, head: View, load: Callable[[], Told], local: Local, now: Callable[[], float], problem: str = ""
+    ) -> None:
+        self.head, self.problem = head, problem
+        self._load, self._local, self._now = load, local, now
+        self._told: Told | None = None
+
+    def without(self, problem: str) -> Copy:
+        """The same, when it holds no more."""
+        other = Copy(self.head, self._load, self._local, self._now, problem)
+        other._told = self._told
+        return other
+
+    def told(self) -> Told:
+        """All of it. What cannot be read is what this process knows itself: nothing."""
+        if self._told is None:
+            try:
+                self._told = self._load()
+            except (OSError, ValueError, KeyError) as error:
+                self.problem = self.problem or f"what the process that polls has told cannot be read: {error}"
+                self._told = Told(self.head, self._local.snapshot(), {})
+        return self._told
+
+    def overall(self) -> str:
+        """The word."""
+        return "unknown" if self.problem else str(self.head["overall"])
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each status."""
+        return self._local.counts() if self.problem else dict(self.head["counts"])
+
+    def readiness(self) -> tuple[bool, dict[str, str]]:
+        """Whether all were looked at; what blocks."""
+        if self.problem:
+            return True, self._local.readiness()[1]
+        return bool(self.head["looked"]), dict(self.head["blockers"])
+
+    def snapshot(self) -> View:
+        """The document, of which readers may change what they get."""
+        document = dict(self.told().document)
+        if not self.problem:
+            return document
+        lost = {"status": "unknown", "explanation": self.problem}
+        checks = {name: view if view["paused"] else {**view, **lost} for name, view in document["checks"].items()}
+        unknown = sum(not view["paused"] for view in checks.values())
+        counts = {**dict.fromkeys(document["counts"], 0), "unknown": unknown, "paused": len(checks) - unknown}
+        groups = dict.fromkeys(document["groups"], "unknown")
+        return {**document, "overall": "unknown", "counts": counts, "groups": groups, "checks": checks}
+
+    def state(self, name: str) -> CheckState:
+        """Of one check. Raises UnknownCheckError."""
+        plain = self.told().states.get(name)
+        if plain is None:
+            return self._local.state(name)
+        state = load_state(name, plain["state"])._replace(paused=plain["paused"], turned=plain["turned"])
+        return gone_stale(state, self.head["time"])._replace(explanation=self.problem) if self.problem else state
+
+    def look_up(self, name: str) -> tuple[Check, CheckState, float, View]:
+        """All of one. Raises UnknownCheckError; also for one that only the process that polls has."""
+        state = self.state(name)
+        views, states = self.told().document["checks"], self.told().states
+        if name not in states:
+            return self._local.look_up(name)
+        try:
+            check = self._local.look_up(name)[0]
+        except UnknownCheckError:
+            raise UnknownCheckError(f"check {name!r:.80} is known to process {self.head['pid']} only") from None
+        view = {**views[name], "status": state.status.value, "since": stamp(state.since)}
+        view["explanation"] = state.explanation
+        return check, state, self._now() - states[name]["changed"], view
+
+    def due(self, name: str) -> float | None:
+        """When it is polled next (monotonic)."""
+        due = self.told().states.get(name, {}).get("due")
+        return None if self.problem else due

@@ -1,0 +1,115 @@
+"""Where the workers of one application meet: a private folder, and a key that equal monitors have in common.
+
+The folder is MINIMON_RUNTIME_DIR, else XDG_RUNTIME_DIR/minimon, else minimon-UID among the temporary files. Without one
+that can be written each worker polls on its own, and a warning says so.
+
+Equal is what has the same user, name, version and checks, and runs the same code in the same place: the working
+directory, sys.prefix, and the unit of systemd. Two deployments that differ in nothing of that, but in what their
+functions look at, need names (`Monitor(name=)`) or folders of their own: else one answers for both.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .. import __version__
+from ..checks import VALUES, Check
+from ..text import short
+
+FOLDER = "MINIMON_RUNTIME_DIR"
+"""The variable of the environment that names the folder."""
+PLACE = ("INVOCATION_ID",)
+"""Variables that tell deployments apart: systemd sets this one anew whenever it starts a unit."""
+
+
+def key_of(name: str, checks: Iterable[Check], further: Any = None) -> str:
+    """What equal monitors have in common, fit for a file name."""
+    import hashlib
+
+    fields = ("name", "target", *VALUES, "options")
+    told = [[_told(getattr(check, field)) for field in fields] for check in sorted(checks, key=lambda one: one.name)]
+    place = [_cwd(), sys.prefix, *(os.environ.get(variable) for variable in PLACE)]
+    whole = [__version__, os.getuid() if hasattr(os, "getuid") else 0, name, place, told, _told(further)]
+    digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{re.sub('[^A-Za-z0-9_.-]', '_', name)[:40]}-{digest}"
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""
+
+
+def _told(value: Any) -> Any:
+    """A value of a configuration as plain data, the same in every process of the same code."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return sorted([str(key), _told(each)] for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return [_told(each) for each in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, value))
+    if isinstance(value, functools.partial):
+        return [_told(value.func), _told(value.args), _told(value.keywords)]
+    owner = getattr(value, "__self__", None)
+    code = getattr(getattr(value, "__func__", value), "__code__", None)
+    where = "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+    kind = value if hasattr(value, "__qualname__") else type(value)
+    shown = [f"{kind.__module__}.{kind.__qualname__}", where, "" if owner is None else type(owner).__qualname__]
+    return shown if kind is value else [*shown, _repr(value)]
+
+
+def _repr(value: Any) -> str:
+    """What an object says of itself, but for addresses, which differ between processes."""
+    try:
+        return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
+    except Exception:
+        return ""
+
+
+def runtime_folder(environ: Mapping[str, str]) -> str:
+    """The first folder that is private and can be written, made if need be. Raises OSError, with all reasons."""
+    wrong = []
+    for path, given in _candidates(environ):
+        try:
+            return _minded(path, given)
+        except OSError as error:
+            wrong.append(f"{path}: {short(error.strerror or str(error), 100)}")
+    raise OSError("; ".join(wrong) or "there is no temporary folder")
+
+
+def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
+    """Paths, each with whether it was said by the host, whose business its mode is."""
+    if environ.get(FOLDER):
+        yield os.path.abspath(environ[FOLDER]), True
+    if environ.get("XDG_RUNTIME_DIR"):
+        yield os.path.join(os.path.abspath(environ["XDG_RUNTIME_DIR"]), "minimon"), False
+    import tempfile
+
+    try:
+        yield os.path.join(tempfile.gettempdir(), f"minimon-{os.geteuid()}"), False
+    except OSError:  # there is none
+        return
+
+
+def _minded(path: str, given: bool) -> str:
+    os.makedirs(path, 0o700, exist_ok=True)
+    status = os.stat(path) if given else os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError("not a folder")
+    if not given and (status.st_uid != os.geteuid() or status.st_mode & 0o077):
+        raise PermissionError("it is not ours alone (owner, mode 0700)")
+    if status.st_mode & 0o002:
+        raise PermissionError("everybody can write it")
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError("it cannot be written")
+    return path
