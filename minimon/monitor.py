@@ -340,11 +340,10 @@ class Monitor:
     def _role(self, life: Life | None) -> str | None:
         if life is None or life.sharing is None:
             return None if life is None else "solo"
-        store = life.polling.store if life.polling is not None else None
-        leads = (
-            life.polling is not None if not life.by_calls else store is not None and store.writer in (0, os.getpid())
-        )
-        return "leader" if leads else "follower"
+        polling = life.polling
+        if polling is None or (life.by_calls and polling.store is not None and not polling.store.wrote_last):
+            return "follower"
+        return "leader"
 
     def lead(self) -> None:
         """Called by the Sharing of this monitor: nobody else polls any more."""
@@ -499,6 +498,7 @@ class Monitor:
             if polling is not None:
                 self._registry.tell(check.name, "add")
                 self._schedule(entry, polling.scheduler)
+        self._mind_leader(check.name, "added")
         return check
 
     def _mind_green(self, check: Check, prepared: Prepared) -> None:
@@ -523,6 +523,7 @@ class Monitor:
             if polling is not None:
                 polling.scheduler.disarm(entry)
                 self._registry.tell(name, "remove")
+        self._mind_leader(name, "removed")
         return check
 
     def pause(self, name: str) -> None:
@@ -538,6 +539,7 @@ class Monitor:
                 if polling is not None:
                     polling.scheduler.disarm(self._entries[name])
                 self._registry.tell(name, "pause")
+        self._mind_leader(name, "paused")
 
     def resume(self, name: str) -> None:
         """Poll it again, at once. Raises UnknownCheckError."""
@@ -550,6 +552,7 @@ class Monitor:
                 if polling is not None:
                     self._arm(entry, polling.scheduler, self._clock.monotonic())
                 self._registry.tell(name, "resume")
+        self._mind_leader(name, "resumed")
 
     def check(self, name: str, **options: Any) -> Callable[[Function], Function]:
         """A decorator that adds the function below it as a check; `options` are those of Check.
@@ -566,6 +569,13 @@ class Monitor:
             return function
 
         return register
+
+    def _mind_leader(self, name: str, what: str) -> None:
+        """Tell of a change that nobody will see, for another process polls."""
+        life = self._life
+        if life is not None and life.polling is None:
+            text = "monitor %s: check %s is %s in this process only: process %s polls; do it in all, before start()"
+            _log.warning(text, self.name, name, what, self.leaders_head().get("pid"))
 
     def _schedule(self, entry: Entry, scheduler: Scheduler) -> None:
         """Put down the first run since the start, or since it was added."""
@@ -880,8 +890,10 @@ class Monitor:
             _log.exception("monitor %s cannot be started", self.name)
 
     def retire(self) -> None:
-        """Called by the wrappers when the application is shut down: stop, and hold nothing up."""
+        """Called by the wrappers when the application is shut down: stop, and hold nothing up. It may live again."""
+        halted = self._halted
         self.stop(0.2)
+        self._halted = halted
 
     @property
     def waits_for_calls(self) -> bool:

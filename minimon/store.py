@@ -249,6 +249,11 @@ class Store:
         except OSError:
             return True
 
+    @property
+    def wrote_last(self) -> bool:
+        """Whether this process has written it, or nobody has."""
+        return self.is_mine and self.writer in (0, os.getpid())
+
     def renew(self) -> bool:
         """Take up what another process has written; whether there was something."""
         if self.is_mine:

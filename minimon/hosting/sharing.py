@@ -237,7 +237,7 @@ class Sharing:
         """Whether it is the caller's turn, for a `with` block: nobody else runs anything, nor has lately."""
         ours = self._lock_file.take()
         try:
-            yield ours and (store is None or store.is_mine or store.age() >= LEASE)
+            yield ours and (store is None or store.wrote_last or store.age() >= LEASE)
         finally:
             if ours:
                 self._lock_file.drop()

@@ -1,0 +1,382 @@
+"""One poller among many workers: who leads, what the others answer, and who comes after. Real processes."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+from hosting.workers import SHARED, workers
+from support import wait_until
+
+pytestmark = [
+    pytest.mark.slow,  # starts many interpreters
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="flock is of Unix"),
+]
+
+ROLE = "monitor.role"
+STATUS = '{name: view["status"] for name, view in monitor.snapshot()["checks"].items()}'
+KNOWN = {"works": "up", "fails": "down", "minimon": "up"}
+TAKEOVER = 1.5
+"""Seconds that are promised; a second of slack is given."""
+
+
+def test_one_leads_and_the_others_follow(tmp_path: pathlib.Path) -> None:
+    """Of three workers with the same Monitor."""
+    with workers(tmp_path, 3) as all_of_them:
+        assert ["leader", "follower", "follower"] == [each.ask(ROLE) for each in all_of_them]
+
+
+SAME = (
+    "monitor.overall()",
+    STATUS,
+    "monitor.counts()",
+    "monitor.readiness()",
+    "monitor.is_healthy()",
+    'monitor.ok("fails")',
+    'monitor.state("fails").status',
+    'monitor.state("fails").explanation',
+    'monitor.explain("fails")["explain"]["actual"]',
+    'monitor.explain("fails")["explain"]["to_change"]',
+    'monitor.explain("fails")["explain"]["next_run"] is None',
+    'monitor.state("nobody")',
+    'monitor.snapshot()["self"]["runs_on"]',
+    'monitor.snapshot()["service"]["pid"]',
+    'monitor.snapshot()["sharing"]["leader_pid"]',
+    'list(monitor.snapshot()["checks"]["works"])',
+    'monitor.respond("GET", "/health").body.decode()',
+    'monitor.respond("GET", "/readyz").body.decode()',
+    'monitor.respond("GET", "/startupz").body.decode()',
+    '[line for line in monitor.respond("GET", "/metrics").body.decode().splitlines() if "_up{" in line]',
+)
+
+
+def test_all_of_them_answer_the_same(tmp_path: pathlib.Path) -> None:
+    """Whatever is asked."""
+    with workers(tmp_path) as (leader, follower):
+        assert KNOWN == follower.soon(STATUS, KNOWN)
+        leader.ask('monitor.wait_for("fails", "down").status')
+        assert [leader.ask(each) for each in SAME] == [follower.ask(each) for each in SAME]
+
+
+def test_a_follower_does_not_poll(tmp_path: pathlib.Path) -> None:
+    """No check of it is ever run."""
+    polls = SHARED.replace("Monitor(checks()", 'Monitor([Check("pid", lambda: said.append(0), every=0.02)]')
+    with workers(tmp_path, code=polls) as (leader, follower):
+        leader.soon("len(said) > 5", True)
+        assert [True, 0] == [leader.ask("len(said) > 5"), follower.ask("len(said)")]
+
+
+def test_a_status_is_told_at_once(tmp_path: pathlib.Path) -> None:
+    """A second later at most, however a check turns."""
+    with workers(tmp_path) as (leader, follower):
+        follower.soon("monitor.overall()", "degraded")
+        leader.ask('known.update(answer=False) or monitor.wait_for("works", "down").status')
+        began = time.monotonic()
+        assert "unhealthy" == follower.soon("monitor.overall()", "unhealthy")
+        assert time.monotonic() - began < 1.0 + 1.0
+
+
+def test_another_one_takes_over(tmp_path: pathlib.Path) -> None:
+    """When the leader is killed: soon, and exactly one."""
+    with workers(tmp_path, 3) as (leader, *others):
+        leader.kill()
+        began = time.monotonic()
+        assert wait_until(lambda: "leader" in [each.ask(ROLE) for each in others])
+        assert time.monotonic() - began < TAKEOVER + 1.0
+        assert ["follower", "leader"] == sorted(each.ask(ROLE) for each in others)
+
+
+def test_what_was_known_goes_on(tmp_path: pathlib.Path) -> None:
+    """A check that was up does not become unknown because of a worker's end, and its runs stay counted."""
+    runs = 'monitor.snapshot()["checks"]["works"]["counts"]["pass"]'
+    with workers(tmp_path) as (leader, other):
+        leader.soon(f"{runs} > 20", True)
+        other.soon(f"{runs} > 10", True)
+        leader.kill()
+        seen = []
+        while other.ask(ROLE) != "leader":
+            seen.append(other.ask("monitor.overall()"))
+        assert {"degraded"} >= {*seen, other.ask("monitor.overall()")}
+        assert other.ask(f"{runs} > 10")
+
+
+def test_a_leader_that_stops_leaves_at_once(tmp_path: pathlib.Path) -> None:
+    """It says all it knows before."""
+    runs = 'monitor.snapshot()["checks"]["works"]["counts"]["pass"]'
+    with workers(tmp_path) as (leader, other):
+        leader.soon(f"{runs} > 3", True)
+        counted = leader.ask(f"monitor.stop() and {runs}")
+        assert "leader" == other.soon(ROLE, "leader", TAKEOVER)
+        assert other.ask(f"{runs} >= {counted}")
+
+
+def test_a_worker_that_comes_later_goes_on(tmp_path: pathlib.Path) -> None:
+    """As with max_requests: the new one is there before any other has noticed, or there is no other."""
+    with workers(tmp_path, 1) as (first,):
+        first.soon("monitor.overall()", "degraded")
+        first.kill()
+        with workers(tmp_path, 1) as (second,):
+            assert ["leader", "degraded"] == [second.ask(ROLE), second.ask("monitor.overall()")]
+
+
+def test_an_application_that_was_started_anew_knows_nothing(tmp_path: pathlib.Path) -> None:
+    """When the old one has ended as it should: not ready, unknown, until the first round."""
+    slow = SHARED.replace("Monitor(checks()", 'Monitor([Check("slow", works, every=60, initial_delay=3600)]')
+    with workers(tmp_path, 2, code=slow) as (leader, follower):
+        seen = [
+            each.ask('[monitor.respond("GET", p).status for p in ("/health", "/readyz")]')
+            for each in (leader, follower)
+        ]
+        assert [[503, 503]] * 2 == seen
+
+
+def test_a_stuck_leader_is_not_believed(tmp_path: pathlib.Path) -> None:
+    """What it has told grows old, and says so; when it goes on all is well again."""
+    with workers(tmp_path) as (leader, follower):
+        follower.soon("monitor.overall()", "degraded")
+        os.kill(leader.pid, signal.SIGSTOP)
+        try:
+            assert "unknown" == follower.soon("monitor.overall()", "unknown")
+            seen = follower.ask(f'[{STATUS}, monitor.snapshot()["checks"]["works"]["explanation"]]')
+            health = follower.ask('monitor.respond("GET", "/health").status')
+            problem = follower.ask('[monitor.snapshot()["sharing"]["problem"], monitor.state("works").explanation]')
+        finally:
+            os.kill(leader.pid, signal.SIGCONT)
+        assert [dict.fromkeys(KNOWN, "unknown"), 503] == [seen[0], health]
+        assert all(f"stale: process {leader.pid}, which polls" in each for each in (seen[1], *problem))
+        assert "degraded" == follower.soon("monitor.overall()", "degraded")
+
+
+def test_the_last_one_leaves_the_empty_lock_alone(tmp_path: pathlib.Path) -> None:
+    """No thread, no descriptor, no other file."""
+    before = SHARED.replace(
+        ".start()", '; files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc") else 0\nmonitor.start()'
+    )
+    with workers(tmp_path, 2, code=before) as both:
+        for each in both:
+            each.soon("monitor.overall()", "degraded")
+        assert [True, True] == [each.ask("monitor.stop()") for each in both]
+        left = [
+            each.ask('[threading.active_count(), len(os.listdir("/proc/self/fd")) - files if files else 0]')
+            for each in both
+        ]
+        files = [(path.suffix, path.stat().st_size) for path in tmp_path.iterdir()]
+        assert ([[1, 0]] * 2, [(".lock", 0)]) == (left, files)
+
+
+def test_a_child_that_keeps_the_lock_leads_nobody(tmp_path: pathlib.Path) -> None:
+    """It was forked by what runs no hooks, and lives on; the others find that the leader is dead."""
+    keeps = (
+        SHARED + "import subprocess\n"
+        "lock = monitor._life.sharing._lock_file._file\n"
+        "os.set_inheritable(lock, True)\n"
+        'child = subprocess.Popen(["sleep", "30"], close_fds=False)\n'
+    )
+    with workers(tmp_path, 1, code=keeps) as (leader,), workers(tmp_path, 1) as (other,):
+        child = leader.ask("child.pid")
+        other.soon("monitor.overall()", "degraded")
+        leader.kill()
+        try:
+            assert "leader" == other.soon(ROLE, "leader", 15.0)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_lock_that_was_removed_is_found_again(tmp_path: pathlib.Path) -> None:
+    """By something that tidies up: there is one leader again."""
+    with workers(tmp_path) as both:
+        next(tmp_path.glob("*.lock")).unlink()
+        assert wait_until(lambda: len(list(tmp_path.glob("*.lock"))) == 1)
+        assert wait_until(lambda: sorted(each.ask(ROLE) for each in both) == ["follower", "leader"])
+
+
+def test_a_corrupt_snapshot_is_not_believed(tmp_path: pathlib.Path) -> None:
+    """The next one is."""
+    with workers(tmp_path) as (leader, follower):
+        follower.soon("monitor.overall()", "degraded")
+        os.kill(leader.pid, signal.SIGSTOP)
+        try:
+            next(tmp_path.glob("*.json")).write_text("{")
+            assert "unknown" == follower.soon("monitor.overall()", "unknown")
+        finally:
+            os.kill(leader.pid, signal.SIGCONT)
+        assert "degraded" == follower.soon("monitor.overall()", "degraded")
+
+
+OTHERS = {
+    "another name": SHARED.replace('"shop"', '"shed"'),
+    "another check": SHARED.replace("checks()", "checks()[:1]"),
+    "another option": SHARED.replace("checks()", 'checks(), defaults={"timeout": 3}'),
+    "another place": f"os.chdir('/')\n{SHARED}",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_who_is_not_equal_does_not_share(tmp_path: pathlib.Path, other: str) -> None:
+    """Nobody answers for what he does not poll."""
+    with workers(tmp_path, 1) as (first,), workers(tmp_path, 1, code=other) as (second,):
+        assert ["leader", "leader"] == [first.ask(ROLE), second.ask(ROLE)]
+
+
+ALONE = {
+    "of itself": SHARED.replace(', share="auto"', ""),
+    "solo": SHARED.replace('"auto"', '"solo"'),
+}
+
+
+@pytest.mark.parametrize("code", ALONE.values(), ids=ALONE)
+def test_a_monitor_is_solo_unless_it_says_otherwise(tmp_path: pathlib.Path, code: str) -> None:
+    """Then there is no file of it."""
+    with workers(tmp_path, 1, code=code) as (worker,):
+        assert ["solo", []] == [worker.ask(ROLE), list(tmp_path.iterdir())]
+
+
+def test_a_second_equal_monitor_of_a_process_is_solo(tmp_path: pathlib.Path) -> None:
+    """Files cannot tell it from the first."""
+    with workers(tmp_path, 1, code=SHARED + "first = monitor\n" + SHARED) as (worker,):
+        assert ["leader", "solo"] == worker.ask("[first.role, monitor.role]")
+
+
+def test_a_monitor_that_was_stopped_may_lead_again(tmp_path: pathlib.Path) -> None:
+    """It is no twin of itself."""
+    with workers(tmp_path, 1) as (worker,):
+        assert [True, "leader"] == worker.ask("[monitor.stop(), monitor.start().role]")
+
+
+def test_without_a_place_to_meet_each_polls(tmp_path: pathlib.Path) -> None:
+    """One warning says why."""
+    place = tmp_path / "file"
+    place.touch()
+    environ = {"XDG_RUNTIME_DIR": str(place), "TMPDIR": str(tmp_path)}
+    (tmp_path / f"minimon-{os.geteuid()}").touch()
+    with workers(place, 1, **environ) as (worker,):
+        assert ["solo", 1] == worker.ask("[monitor.role, len(said)]")
+        assert "it polls on its own in every worker" in worker.ask("said[0]")
+
+
+def test_a_folder_that_others_may_change_is_not_used(tmp_path: pathlib.Path) -> None:
+    """Who puts a false snapshot there would be believed."""
+    (tmp_path / f"minimon-{os.geteuid()}").mkdir(mode=0o755)
+    with workers(pathlib.Path(), 1, MINIMON_RUNTIME_DIR="", XDG_RUNTIME_DIR="", TMPDIR=str(tmp_path)) as (worker,):
+        assert ["solo", True] == worker.ask('[monitor.role, "not ours alone" in said[0]]')
+
+
+def test_a_change_of_the_list_that_nobody_sees_is_told(tmp_path: pathlib.Path) -> None:
+    """Another process polls."""
+    with workers(tmp_path) as (leader, follower):
+        follower.soon("monitor.overall()", "degraded")
+        told = follower.ask('monitor.pause("works") or said')
+        assert [f"check works is paused in this process only: process {leader.pid} polls"] == [
+            line.partition(": ")[2].partition(";")[0] for line in told
+        ]
+
+
+def test_a_child_of_the_leader_neither_leads_nor_keeps_the_lock(tmp_path: pathlib.Path) -> None:
+    """It follows when it is started, and another one leads when the parent has ended."""
+    forks = (
+        SHARED + "def fork():\n"
+        "    pid = os.fork()\n"
+        "    if not pid:\n"
+        "        os._exit(0 if (monitor.role, monitor.start_worker().role) == (None, 'follower') else 1)\n"
+        "    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+    )
+    with workers(tmp_path, 1, code=forks) as (leader,):
+        assert 0 == leader.ask("fork()")
+
+
+CHILD = "pid = os.fork()\nif not pid:\n    os.close(0)\n    import signal\n    signal.pause()\n"
+
+
+def test_a_child_that_lives_on_keeps_no_lock(tmp_path: pathlib.Path) -> None:
+    """Nor does it keep another one from leading."""
+    with workers(tmp_path, 1, code=SHARED + CHILD) as (leader,), workers(tmp_path, 1) as (other,):
+        child = leader.ask("pid")
+        leader.kill()
+        try:
+            assert "leader" == other.soon(ROLE, "leader", TAKEOVER + 1.0)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+SERVED = SHARED + "server = HealthCheckServer(port={port}).start(monitor)\n"
+
+
+def free_port() -> int:
+    """One that nobody has."""
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def test_one_of_them_has_the_port(tmp_path: pathlib.Path) -> None:
+    """The others leave it alone quietly; when the leader is gone, the next one has it."""
+    code = SERVED.format(port=free_port())
+    with workers(tmp_path, 3, code=code) as (leader, *others):
+        assert [True, False, False] == [each.ask("server.httpd is not None") for each in (leader, *others)]
+        leader.kill()
+        heir = "[monitor.role, server.httpd is not None]"
+        assert wait_until(lambda: ["leader", True] in [each.ask(heir) for each in others])
+        assert [[]] * 2 == [each.ask("said") for each in others]
+
+
+def test_a_port_that_is_taken_by_another_is_an_error(tmp_path: pathlib.Path) -> None:
+    """It is not the leader's."""
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        code = SHARED + f"port = {sock.getsockname()[1]}\n"
+        with workers(tmp_path, 2, code=code) as both:
+            told = [each.ask("HealthCheckServer(port=port).start(monitor)") for each in both]
+    assert ["PortError", "PortError"] == [each.partition(":")[0] for each in told]
+
+
+def test_a_server_that_waits_can_be_stopped(tmp_path: pathlib.Path) -> None:
+    """And started again."""
+    with workers(tmp_path, 2, code=SERVED.format(port=free_port())) as (_, follower):
+        seen = [
+            follower.ask("repr(server)"),
+            follower.ask("server.stop()"),
+            follower.ask("repr(server.start(monitor))"),
+        ]
+        assert [True, True, True] == ["waiting" in seen[0], seen[1], "waiting" in seen[2]]
+
+
+def test_a_leader_that_was_killed_again_and_again(tmp_path: pathlib.Path) -> None:
+    """There is always one soon, whoever it is."""
+    with workers(tmp_path, 4) as all_of_them:
+        left = list(all_of_them)
+        while len(left) > 1:
+            leads = next(each for each in left if each.ask(ROLE) == "leader")
+            leads.kill()
+            left.remove(leads)
+            assert wait_until(lambda: [each.ask(ROLE) for each in left].count("leader") == 1)
+        assert ["degraded"] == [each.ask("monitor.overall()") for each in left]
+
+
+def test_the_key_is_the_same_in_every_process(tmp_path: pathlib.Path) -> None:
+    """For functions, partial ones, methods, objects and secrets too; no secret is in a file's name."""
+    import re
+
+    code = (
+        "import functools, re\n"
+        "class Token:\n"
+        "    def get(self): return 's3cret'\n"
+        "options = {'bearer': Token().get, 'headers': {'A': 's3cret'}}\n"
+        "listed = [Check('a', 'http://127.0.0.1:1/', **options), Check('b', functools.partial(works)),\n"
+        "    Check('c', lambda: True), Check('d', Token().get), Check('e', works, every=lambda: 5)]\n"
+        "monitor = Monitor(listed, name='ä/../b', share='auto').start()\n"
+    )
+    with workers(tmp_path, 3, code=code) as all_of_them:
+        assert ["leader", "follower", "follower"] == [each.ask(ROLE) for each in all_of_them]
+        assert all(
+            re.fullmatch(r"__\.\._b-[0-9a-f]{16}\.[a-z]+", path.name)
+            for path in tmp_path.iterdir()
+            if ".tmp" not in path.name
+        )
