@@ -257,7 +257,6 @@ class Monitor:
         return [] if life.by_calls else life.polling.start()
 
     def _begin_sharing(self, life: Life, sharing: Sharing) -> list[str]:
-        sharing.turn()
         problems = start_threads(sharing)
         if problems:
             self._live_by_calls(life, sharing)

@@ -25,7 +25,10 @@ class Polling:
 
     def start(self) -> list[str]:
         """Poll from now on. What was wrong, for the log."""
-        return start_threads(self.scheduler, self.notifier, self.store)
+        problems = start_threads(self.scheduler, self.notifier, self.store)
+        if problems and self.poller.watch is not None:
+            self.poller.watch.note("; ".join(problems))
+        return problems
 
     def notice(self) -> None:
         """Before anything is read: that nobody could look for long."""
@@ -39,7 +42,9 @@ class Polling:
 
     def run_due(self, budget: float) -> int:
         """Run what is due in the caller's thread; tell and keep what is new. Begins nothing after `budget` seconds."""
-        until = time.monotonic() + budget
+        until, watch = time.monotonic() + budget, self.poller.watch
+        if watch is not None:
+            watch.note("")  # that there is no thread
         runs = self.scheduler.run_due(until)
         if self.notifier is not None:
             self.notifier.call_waiting(until)
@@ -85,11 +90,13 @@ class Life:
 
 def start_threads(*parts: Scheduler | Notifier | Store | Sharing | Systemd | None) -> list[str]:
     """Where the system gives no thread the host goes on: what is not polled is unknown. What was wrong, for the log."""
-    problems = []
+    lacking, reason = [], ""
     for part in parts:
         try:
             if part is not None:
                 part.start()
         except RuntimeError as error:
-            problems.append(f"no thread for its {type(part).__name__.lower()}: {error}")
-    return problems
+            lacking.append(type(part).__name__.lower())
+            reason = str(error)
+    remedy = "raise the system's limit, then stop and start it again"
+    return [f"no thread for its {', '.join(lacking)}: {reason}; {remedy}"] if lacking else []

@@ -218,7 +218,7 @@ class Store:
 
     def work(self, before: threading.Thread | None = None) -> None:
         """The thread's loop. One of an earlier life, which may hang in a write, is waited for."""
-        if before is not None:
+        if before is not None and before.ident is not None:  # else the system gave no thread
             before.join()
         last = -self._seldom
         while self._wait(last):

@@ -69,6 +69,7 @@ class Watch:
         self.check, self._clock, self._figures, self._peak = check, clock, figures, peak
         self.after_fork()
         self.clock_jumps = 0
+        self._problem = ""  # what is wrong as long as it lives
         self._offset = clock.time() - clock.monotonic()
 
     def after_fork(self) -> None:
@@ -77,6 +78,12 @@ class Watch:
         self._lock = threading.RLock()
         self._before: Mapping[str, Any] = {}
         self.next = -math.inf  # monotonic: when to look again, whatever there is to see
+
+    def note(self, problem: str) -> None:
+        """Something is wrong from now on, or "" for no more: the next look tells of it, and is due."""
+        if problem != self._problem:
+            with self._lock:
+                self._problem, self.next = problem, -math.inf
 
     def look(self, figures: Mapping[str, Any] | None = None) -> Result | None:
         """A result of `minimon` when one is due, or when something is wrong that was not, or right that was wrong."""
@@ -90,7 +97,7 @@ class Watch:
                 return None
             self._before, self.next = seen, now + EVERY
         peak = self._peak()
-        wrong = "; ".join(troubles(seen, before, peak))
+        wrong = "; ".join(filter(None, (self._problem, *troubles(seen, before, peak))))
         outcome = Outcome.WARN if wrong else Outcome.PASS
         late = round(max(0.0, peak), 6)
         return Result(OWN, outcome, "condition" if wrong else "", wrong, self._clock.time(), late, started=now)

@@ -128,9 +128,9 @@ class HealthCheckServer:
             thread = threading.Thread(target=httpd.serve_forever, name="minimon-server", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:
+            except RuntimeError as error:
                 httpd.server_close()
-                raise
+                raise LifecycleError(f"the health server got no thread: {error}; raise the system's limit") from error
             self.httpd, self.thread, self.port = httpd, thread, httpd.server_port
         for ports in _ports_of(subjects):
             ports.take(self._wanted)

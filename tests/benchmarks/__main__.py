@@ -35,6 +35,7 @@ ROWS = {
     "host": "host",
     "record": "record",
     "import": "imports",
+    "embedding": "embedding",
     "exit": "exits",
     "snapshot": "snapshot",
     "metrics": "metrics",
