@@ -195,7 +195,9 @@ class Monitor:
             if life.by_calls or life.sharing is None or life.sharing.leads:
                 problems += self._begin(life)
             if life.sharing is not None and not life.by_calls:
-                problems += self._begin_sharing(life, life.sharing)
+                problems = problems or start_threads(life.sharing)
+                if problems:
+                    self._live_by_calls(life, life.sharing)
         for problem in problems:
             _log.warning("monitor %s: %s", self.name, problem)
         self._notice()
@@ -255,12 +257,6 @@ class Monitor:
         for entry in list(self._entries.values()):
             self._schedule(entry, scheduler)
         return [] if life.by_calls else life.polling.start()
-
-    def _begin_sharing(self, life: Life, sharing: Sharing) -> list[str]:
-        problems = start_threads(sharing)
-        if problems:
-            self._live_by_calls(life, sharing)
-        return problems
 
     def _live_by_calls(self, life: Life, sharing: Sharing) -> None:
         """There is no thread that could look whether the leader lives, or tell the others: take turns."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hosting.workers import workers
-from support import our_threads, wait_until
+from support import our_threads, python, wait_until
 
 from minimon import Check, Monitor
 
@@ -269,6 +270,34 @@ def test_a_host_that_has_no_more_threads_polls_by_calls(make: Make) -> None:
     finally:
         threading.stack_size(before)
     assert "200 OK" == get(app, "/health")[0]
+
+
+ISOLATED = """
+import _interpreters
+print(_interpreters.exec(_interpreters.create(), '''
+import logging, sys
+sys.path.insert(0, ".")
+said = []
+handler = logging.Handler()
+handler.emit = lambda record: said.append(record.getMessage())
+logging.getLogger("minimon").addHandler(handler)
+from minimon import Check, Monitor
+monitor = Monitor([Check("a", lambda: True, initial_delay=0)])
+app = monitor.wrap_wsgi(lambda environ, start_response: start_response("200 OK", []) or [b"of the host"])
+def get(path):
+    told = []
+    answer = app({"REQUEST_METHOD": "GET", "PATH_INFO": path}, lambda status, headers: told.append(status))
+    list(answer), getattr(answer, "close", bool)()
+    return told[0][:3]
+print(get("/health"), get("/health"), monitor.snapshot()["self"]["runs_on"], monitor.stop(), len(said))
+'''))
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="_interpreters came with Python 3.13")
+def test_an_isolated_interpreter_polls_by_calls() -> None:
+    """It gets no daemon thread; one warning says so."""
+    assert "503 200 calls True 1\nNone\n" == python(ISOLATED).stdout
 
 
 def test_where_threads_run_a_call_does_nothing(monitor: Monitor) -> None:
