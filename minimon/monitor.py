@@ -83,6 +83,8 @@ class Monitor:
     canary                    an address, or several, of which one answers whenever there is a network: when checks of
                               different hosts turn to failing within an interval and no canary answers, they are
                               unknown, with reason `lost`; see below
+    share                     "auto": one of several workers polls, and the others follow it, as is the default where an
+                              application is wrapped, and of start_worker(); else "solo"
     clock                     a Clock, for tests
     on_change(change)         called when a status differs, on the thread `minimon-notify`, in order
     on_start, on_stop         called with the monitor by start() and stop(), in the caller's thread
