@@ -86,7 +86,7 @@ class Monitor:
     share                     "auto": one of several workers polls, and the others follow it, as is the default where an
                               application is wrapped, and of start_worker(); else "solo"
     clock                     a Clock, for tests
-    on_change(change)         called when a status differs, on the thread `minimon-notify`, in order
+    on_change(change)         called when a status differs, on the thread `minimon-notify`, in order, by who polls
     on_start, on_stop         called with the monitor by start() and stop(), in the caller's thread
 
     Nothing runs before `start()`. Raises ConfigError for bad values. It watches itself as well: the check `minimon`,
@@ -302,7 +302,7 @@ class Monitor:
             return True
         if life.polling is not None and life.polling.store is not None:
             life.polling.store.stop(deadline)
-        life.sharing.release()
+        life.sharing.release(deadline)
         return life.sharing.stop(deadline)
 
     def _remember(self, life: Life) -> Store | None:

@@ -101,7 +101,7 @@ class Sharing:
         self._turning = threading.RLock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._ended = self._urgent = False
+        self._ended = self._urgent = self._given_back = False
         self._due = self._written = -1.0  # monotonic: when to write, and when it was done last
         self._looked, self._woke = time.monotonic(), -1.0  # when a follower has looked; when it had stood still
         self.start_id = ""
@@ -147,6 +147,8 @@ class Sharing:
             self._wake.wait(self._pause())
             if not self._ended:
                 self._wake.clear()
+        with self._turning:
+            self._give_back()
 
     def _pause(self) -> float:
         if not self.leads:
@@ -308,19 +310,32 @@ class Sharing:
 
     # --- its end
 
-    def release(self) -> None:
-        """Let another one lead at once; never waits. With nobody else there, only the empty lock stays."""
+    def release(self, deadline: float) -> None:
+        """Let another one lead at once. With nobody else there, only the empty lock stays.
+
+        If the thread is in the midst of something it does that, unless it is done by `deadline` (time.monotonic): it
+        may wait for whom a signal handler has interrupted to stop the monitor.
+        """
         self._ended = True
         self._wake.set()
         _here.discard(self)
-        with self._turning:
-            self._members.drop()
-            with contextlib.suppress(OSError):
-                if (self.leads or self._lock_file.take()) and self._members.take():
-                    self._clear()
-            self._members.drop()
-            self._lock_file.drop()
-            self.leads = False
+        if self._turning.acquire(timeout=min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)):
+            try:
+                self._give_back()
+            finally:
+                self._turning.release()
+
+    def _give_back(self) -> None:
+        if self._given_back:
+            return
+        self._given_back = True
+        self._members.drop()
+        with contextlib.suppress(OSError):
+            if (self.leads or self._lock_file.take()) and self._members.take():
+                self._clear()
+        self._members.drop()
+        self._lock_file.drop()
+        self.leads = False
 
     def _clear(self) -> None:
         for path in (self.path, self.state_path):

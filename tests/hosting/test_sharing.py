@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import threading
 import time
 
 import pytest
 from hosting.workers import SHARED, workers
-from support import wait_until
+from support import our_threads, wait_until
+
+from minimon.clock import SystemClock
+from minimon.hosting.leader import Lock
+from minimon.hosting.sharing import News, Sharing
+from minimon.registry import Registry
 
 pytestmark = [
     pytest.mark.slow,  # starts many interpreters
@@ -380,3 +386,38 @@ def test_the_key_is_the_same_in_every_process(tmp_path: pathlib.Path) -> None:
             for path in tmp_path.iterdir()
             if ".tmp" not in path.name
         )
+
+
+class Slow:
+    """A group that takes long to lead."""
+
+    def __init__(self) -> None:
+        self.asked, self.gate = threading.Event(), threading.Event()
+
+    def lead(self) -> None:
+        """Hang."""
+        self.asked.set()
+        self.gate.wait(10)
+
+    def follow(self) -> None:
+        """It never led."""
+
+    def news(self) -> News:
+        """Nothing."""
+        return News({}, {"checks": {}}, {})
+
+
+def test_a_stop_waits_for_nobody_for_ever(tmp_path: pathlib.Path) -> None:
+    """A signal handler may have interrupted whom the thread waits for, which hands over the lock once it is free."""
+    first, slow = Lock(str(tmp_path / "a-0123456789abcdef.lock")), Slow()
+    sharing = Sharing(str(tmp_path), "a-0123456789abcdef", slow, Registry(SystemClock()))
+    assert (True, False) == (first.take(), sharing.join())
+    sharing.start()
+    first.drop()
+    assert slow.asked.wait(5)
+    began = time.monotonic()
+    sharing.release(began + 0.1)
+    assert (False, True, False) == (sharing.stop(began + 0.1), time.monotonic() - began < 1.1, first.take())
+    slow.gate.set()
+    assert wait_until(lambda: first.take() and our_threads() == [])
+    first.drop()
