@@ -348,6 +348,7 @@ class Monitor:
             life = self._life
             if life is None or life.polling is not None:
                 return
+            self.was_ready = self.was_ready or bool(self.leaders_head().get("was_ready"))
             self._registry.tell("", "lead", f"process {os.getpid()} polls from now on")
             problems = self._begin(life)
         for problem in problems:
@@ -613,7 +614,10 @@ class Monitor:
         ready, or starting before every check was looked at once; not ready while a critical check is not up, the
         blockers, or the monitor does not run; draining after `drain()`.
         """
-        looked, blockers = self._notice().readiness()
+        source = self._notice()
+        looked, blockers = source.readiness()
+        if not isinstance(source, Registry) and source.head.get("was_ready"):
+            self.was_ready = True
         runs = self._life is not None
         word = "not ready" if blockers or not runs else "ready"
         word = "draining" if self.draining else "starting" if runs and not looked else word

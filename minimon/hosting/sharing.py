@@ -215,7 +215,7 @@ class Sharing:
     def _is_orphan(self) -> bool:
         """Whether nobody who lives has told anything for long, though the lock is held."""
         copy = self._copy
-        if copy is None or not self._age(copy) or self._age(copy) < HANDOVER:
+        if copy is None or not self._age(copy):
             return False
         try:
             os.kill(copy.head["pid"], 0)

@@ -109,6 +109,18 @@ def test_what_was_known_goes_on(tmp_path: pathlib.Path) -> None:
         assert other.ask(f"{runs} > 10")
 
 
+def test_what_was_ready_once_has_started_for_all(tmp_path: pathlib.Path) -> None:
+    """A worker that comes later says so too, though a critical check is down by then; so does who takes over."""
+    started = 'monitor.respond("GET", "/startupz").status'
+    with workers(tmp_path, 1) as (leader,):
+        leader.ask('monitor.wait_for("works", "up").status')
+        leader.ask('known.update(answer=False) or monitor.wait_for("works", "down").status')
+        with workers(tmp_path, 1) as (late,):
+            assert 200 == late.soon(started, 200)
+            leader.kill()
+            assert [200, "leader"] == [late.ask(started), late.soon(ROLE, "leader")]
+
+
 def test_a_leader_that_stops_leaves_at_once(tmp_path: pathlib.Path) -> None:
     """It says all it knows before."""
     runs = 'monitor.snapshot()["checks"]["works"]["counts"]["pass"]'
