@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
@@ -371,17 +370,20 @@ class Monitor:
             polling.stop(deadline_in(0.0))
             self._past.append(polling)
 
-    def news(self) -> News:
-        """The same: what the others are to know."""
-        from .hosting.sharing import News
-
+    def head(self) -> View:
+        """The same: what the others are to know at once."""
         self.ports.inherit()
         self._notice()
         looked, blockers = self._registry.readiness()
-        document = self._document()
-        head = {key: document[key] for key in ("overall", "counts")}
         ready = {"looked": looked, "blockers": blockers, "was_ready": self.was_ready}
-        return News({**head, **ready, "ports": self.ports.bound()}, document, self._states())
+        word = {"overall": self._registry.overall(), "counts": self._registry.counts()}
+        return {**word, **ready, "ports": self.ports.bound()}
+
+    def news(self) -> News:
+        """The same: all that they are to know."""
+        from .hosting.sharing import News
+
+        return News(self._document(), self._states())
 
     def news_is_wanted(self) -> None:
         """Called by the Ports of this monitor: the others should know soon."""
@@ -803,7 +805,8 @@ class Monitor:
             return told
         if not isinstance(source, Registry):
             head, problem = source.head, source.problem
-            age = None if head["pid"] is None else round(max(0.0, time.monotonic() - head["monotonic"]), 3)
+            age = source.age()
+            age = None if age is None else round(age, 3)
             return {**told, "leader_pid": head["pid"], "age_s": age, "problem": problem or life.sharing.problem}
         store = None if life.polling is None else life.polling.store
         leader = store.writer if life.by_calls and store is not None and store.writer else pid

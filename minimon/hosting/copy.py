@@ -1,13 +1,14 @@
-"""What the process that polls has told the others, at one instant: the file, and who answers from it. Pure.
+"""What the process that polls has told the others, at one instant: the files, and who answers from them. Pure.
 
-The file is one JSON object. Its first part, the head, is short, and all that `/health` needs; it is read on its own.
+The head is short, and all that `/health` needs: it is told within a second, however many checks there are. The
+document, with all that is known, may take longer to make, and is told more seldom then. Both are JSON.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..checks import Check
 from ..errors import UnknownCheckError
@@ -19,8 +20,6 @@ FORM = 1
 """The form of the file."""
 KEY = "minimon_snapshot"
 """Its first key; its value is the form."""
-MARK = b',\n"document":'
-"""What the head ends with."""
 
 
 class Texts:
@@ -48,41 +47,24 @@ def to_json(value: Any) -> bytes:
 
 
 def head(told: View) -> bytes:
-    """The beginning of the file."""
-    return to_json({KEY: FORM, **told})[:-1] + MARK
+    """The file of the head."""
+    return to_json({KEY: FORM, **told}) + b"\n"
 
 
-def body(snapshot: View, states: View, views_as: Texts, states_as: Texts) -> list[bytes]:
-    """All the rest of it."""
+def document(whose: View, snapshot: View, states: View, views_as: Texts, states_as: Texts) -> list[bytes]:
+    """That of the document, and of the states as they are taken up by others; in pieces."""
     rest = {key: value for key, value in snapshot.items() if key != "checks"}
     checks, told = views_as.members(snapshot["checks"]), states_as.members(states)
-    return [to_json(rest)[:-1], b',"checks":{', *checks, b'}},\n"states":{', *told, b"}}\n"]
+    begin = to_json({KEY: FORM, **whose})[:-1] + b',"document":' + to_json(rest)[:-1] + b',"checks":{'
+    return [begin, *checks, b'}},"states":{', *told, b"}}\n"]
 
 
-def read_head(content: bytes) -> View:
-    """The head of what begins so. Raises ValueError for what is none of ours."""
-    text, mark, _ = content.partition(MARK)
-    found = json.loads(text + b"}") if mark else None
-    if not isinstance(found, dict) or found.get(KEY) != FORM:
-        raise ValueError("it is no snapshot of this version")
-    return found
-
-
-class Told(NamedTuple):
-    """All that stands in the file."""
-
-    head: View
-    document: View
-    states: View
-
-
-def read(content: bytes) -> Told:
-    """The same, whole. Raises ValueError."""
+def read(content: bytes) -> View:
+    """What stands in one of them. Raises ValueError."""
     whole = json.loads(content)
     if not isinstance(whole, dict) or whole.get(KEY) != FORM:
         raise ValueError("it is no snapshot of this version")
-    document, states = whole.pop("document"), whole.pop("states")
-    return Told(whole, document, states)
+    return whole
 
 
 class Local(Protocol):
@@ -107,17 +89,17 @@ class Local(Protocol):
 class Copy:
     """Answers as a Registry does, from what was told. Nothing in it changes; any thread may ask.
 
-    `load()` reads the file whole, when more than the head is wanted, and raises OSError or ValueError. `now()` is the
+    `load()` reads the document, when more than the head is wanted, and raises OSError or ValueError. `now()` is the
     monotonic clock, which all processes of a machine share. `problem` says why nothing that was told holds any more;
     then everything is unknown.
     """
 
     def __init__(
-        self, head: View, load: Callable[[], Told], local: Local, now: Callable[[], float], problem: str = ""
+        self, head: View, load: Callable[[], View], local: Local, now: Callable[[], float], problem: str = ""
     ) -> None:
         self.head, self.problem = head, problem
         self._load, self._local, self._now = load, local, now
-        self._told: Told | None = None
+        self._told: View | None = None
 
     def without(self, problem: str) -> Copy:
         """The same, when it holds no more."""
@@ -125,15 +107,19 @@ class Copy:
         other._told = self._told
         return other
 
-    def told(self) -> Told:
+    def told(self) -> View:
         """All of it. What cannot be read is what this process knows itself: nothing."""
         if self._told is None:
             try:
                 self._told = self._load()
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError) as error:
                 self.problem = self.problem or f"what the process that polls has told cannot be read: {error}"
-                self._told = Told(self.head, self._local.snapshot(), {})
+                self._told = {"monotonic": self._now(), "document": self._local.snapshot(), "states": {}}
         return self._told
+
+    def age(self) -> float | None:
+        """How old the document is, in seconds; None where there is none."""
+        return None if self.head["pid"] is None else max(0.0, self._now() - self.told()["monotonic"])
 
     def overall(self) -> str:
         """The word."""
@@ -151,7 +137,7 @@ class Copy:
 
     def snapshot(self) -> View:
         """The document, of which readers may change what they get."""
-        document = dict(self.told().document)
+        document = dict(self.told()["document"])
         if not self.problem:
             return document
         lost = {"status": "unknown", "explanation": self.problem}
@@ -163,7 +149,7 @@ class Copy:
 
     def state(self, name: str) -> CheckState:
         """Of one check. Raises UnknownCheckError."""
-        plain = self.told().states.get(name)
+        plain = self.told()["states"].get(name)
         if plain is None:
             return self._local.state(name)
         state = load_state(name, plain["state"])._replace(paused=plain["paused"], turned=plain["turned"])
@@ -172,7 +158,7 @@ class Copy:
     def look_up(self, name: str) -> tuple[Check, CheckState, float, View]:
         """All of one. Raises UnknownCheckError; also for one that only the process that polls has."""
         state = self.state(name)
-        views, states = self.told().document["checks"], self.told().states
+        views, states = self.told()["document"]["checks"], self.told()["states"]
         if name not in states:
             return self._local.look_up(name)
         try:
@@ -185,5 +171,5 @@ class Copy:
 
     def due(self, name: str) -> float | None:
         """When it is polled next (monotonic)."""
-        due = self.told().states.get(name, {}).get("due")
+        due = self.told()["states"].get(name, {}).get("due")
         return None if self.problem else due

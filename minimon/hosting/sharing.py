@@ -1,9 +1,9 @@
 """One poller among many workers: one of the equal monitors of a machine leads, and polls; the others follow it.
 
-Who holds the lock leads. It writes what it knows into a file, within a tenth of a second of a change, else every
-0.75 s; the followers answer from that. When it ends, however it ends, the lock is free, and a follower takes over
-within half a second, with the state that the leader has left. What the leader has not renewed for 2.25 s is
-unknown to the followers: it may be stuck.
+Who holds the lock leads. It writes what it knows into files, within a tenth of a second of a change, else every 0.75 s
+(all of `/status` more seldom where there are many hundred checks); the followers answer from that. When it ends,
+however it ends, the lock is free, and a follower takes over within half a second, with the state that the leader has
+left. What the leader has not renewed for 2.25 s is unknown to the followers: it may be stuck.
 
 Where no thread can run nobody holds the lock for long: whoever is called, and has it, runs what is due.
 """
@@ -23,7 +23,7 @@ from ..log import logger
 from ..model import View
 from ..pool import join_until
 from ..text import short
-from .copy import MARK, Copy, Local, Texts, Told, body, head, read, read_head
+from .copy import Copy, Local, Texts, document, head, read
 from .leader import Lock, open_private
 
 if TYPE_CHECKING:  # imported when it is asked for
@@ -37,19 +37,17 @@ PERIOD = 0.75
 """Seconds between two writes of the leader, without a change: with a follower's look that is a second."""
 SOON = 0.1
 """Seconds between two writes at least."""
-SHARE = 0.05
-"""Of a processor, that writing may take."""
+SHARE = 0.02
+"""Of a processor, that writing the document may take; and the head."""
 LATE = 1.0
 """Seconds without a look after which this process stood still."""
 LEASE = 1.0
 """Seconds for which, of those that are called, the one is left alone that has run something."""
 HANDOVER = 5.0
 """Seconds within which whoever leads next goes on with what the last leader knew: workers that are replaced."""
-HEAD = 1 << 16
-"""Bytes in which a head is looked for at first."""
 OLD = 86400.0
 """Seconds after which files of others who have left them are removed."""
-ENDINGS = ("lock", "members", "json", "state")
+ENDINGS = ("lock", "members", "json", "status", "state")
 """Of the names of files of ours."""
 
 _here: weakref.WeakSet[Sharing] = weakref.WeakSet()
@@ -59,7 +57,6 @@ _here: weakref.WeakSet[Sharing] = weakref.WeakSet()
 class News(NamedTuple):
     """What the leader tells."""
 
-    head: View
     snapshot: View
     states: View
 
@@ -73,8 +70,11 @@ class Group(Protocol):
     def follow(self) -> None:
         """It does no more: another one does."""
 
+    def head(self) -> View:
+        """What the others are to know at once."""
+
     def news(self) -> News:
-        """What the others are to know."""
+        """All that they are to know."""
 
 
 class Sharing:
@@ -86,13 +86,15 @@ class Sharing:
     def __init__(self, folder: str, key: str, group: Group, local: Local) -> None:
         self._group, self._local = group, local
         self._folder, self.key = folder, key
-        self.path, self.state_path = (os.path.join(folder, f"{key}.{ending}") for ending in ("json", "state"))
+        paths = [os.path.join(folder, f"{key}.{ending}") for ending in ("json", "status", "state")]
+        self.path, self.status_path, self.state_path = paths
         self._lock_file, self._members = (Lock(os.path.join(folder, f"{key}.{each}")) for each in ("lock", "members"))
         self.problem = ""
         self.leads = False
         self.continues = False  # whether what the last leader knew is to be taken up
         self._copy: Copy | None = None
         self._looks: tuple[int, ...] = ()
+        self._status: tuple[tuple[int, ...], View] | None = None  # the document that was read last
         self._texts = Texts(), Texts()
         self._reset()
 
@@ -102,7 +104,7 @@ class Sharing:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._ended = self._urgent = self._given_back = False
-        self._due = self._written = -1.0  # monotonic: when to write, and when it was done last
+        self._due = self._written = self._document_due = -1.0  # monotonic: when to write, and when it was done last
         self._looked, self._woke = time.monotonic(), -1.0  # when a follower has looked; when it had stood still
         self.start_id = ""
 
@@ -153,7 +155,7 @@ class Sharing:
     def _pause(self) -> float:
         if not self.leads:
             return LOOK
-        soon = max(self._written + SOON, self._due - PERIOD) if self._urgent else self._due
+        soon = min(self._written + SOON, self._due) if self._urgent else self._due
         return max(0.0, soon - time.monotonic())
 
     def touch(self) -> None:
@@ -247,49 +249,56 @@ class Sharing:
     # --- the leader
 
     def tell(self) -> None:
-        """Write the file: whole, or not at all. Raises OSError, ValueError."""
+        """Write the files: each whole, or not at all. Raises OSError, ValueError."""
         began = time.thread_time()
         self._urgent = False
-        news = self._group.news()
-        rest = body(news.snapshot, news.states, *self._texts)
-        period = max(PERIOD, 2 * (time.thread_time() - began) / SHARE)
         self._written = time.monotonic()
+        told = self._group.head()
+        period = max(PERIOD, (time.thread_time() - began) / SHARE)
         self._due = self._written + period
-        draft = f"{self.path}.{os.getpid()}.tmp"
+        now = {"time": time.time(), "monotonic": self._written, "pid": os.getpid()}
+        whose = {**now, "start_id": self.start_id, "config": self.key}
+        if self._written >= self._document_due:
+            self._tell_all(whose)
+        self._replace(self.path, [head({**whose, "period_s": round(period, 3), **told})])
+
+    def _tell_all(self, whose: View) -> None:
+        began = time.thread_time()
+        self._replace(self.status_path, document(whose, *self._group.news(), *self._texts))
+        self._document_due = self._written + max(SOON, (time.thread_time() - began) / SHARE)
+
+    def _replace(self, path: str, pieces: list[bytes]) -> None:
+        draft = f"{path}.{os.getpid()}.tmp"
         try:
             with open(draft, "wb", opener=open_private) as file:
-                file.write(head({**self._whose(), "period_s": round(period, 3), **news.head}))
-                file.writelines(rest)
-            os.replace(draft, self.path)
+                file.writelines(pieces)
+            os.replace(draft, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.remove(draft)
             raise
-
-    def _whose(self) -> View:
-        now = {"time": time.time(), "monotonic": self._written, "pid": os.getpid()}
-        return {**now, "start_id": self.start_id, "config": self.key}
 
     # --- the followers
 
     def _look(self) -> None:
         """See whether something new was told."""
         try:
-            status = os.stat(self.path)
-            looks = status.st_ino, status.st_mtime_ns, status.st_size
+            looks = _looks(os.stat(self.path))
             if looks != self._looks:
-                self._copy, self._looks = Copy(self._read_head(), self._read, self._local, time.monotonic), looks
+                with open(open_private(self.path, os.O_RDONLY), "rb") as file:
+                    self._copy = Copy(read(file.read()), self._read, self._local, time.monotonic)
+                self._looks = looks
         except FileNotFoundError:
             self._looks, self._copy = (), None
 
-    def _read_head(self) -> View:
-        with open(open_private(self.path, os.O_RDONLY), "rb") as file:
-            content = file.read(HEAD)
-            return read_head(content if MARK in content else content + file.read())
-
-    def _read(self) -> Told:
-        with open(open_private(self.path, os.O_RDONLY), "rb") as file:
-            return read(file.read())
+    def _read(self) -> View:
+        """The document; the same as long as nobody has written another one."""
+        known = self._status
+        with open(open_private(self.status_path, os.O_RDONLY), "rb") as file:
+            looks = _looks(os.fstat(file.fileno()))
+            if known is None or known[0] != looks:
+                known = self._status = looks, read(file.read())
+        return known[1]
 
     def _age(self, copy: Copy) -> float:
         """How long nothing was told, if that is too long; else 0."""
@@ -338,7 +347,7 @@ class Sharing:
         self.leads = False
 
     def _clear(self) -> None:
-        for path in (self.path, self.state_path):
+        for path in (self.path, self.status_path, self.state_path):
             with contextlib.suppress(OSError):
                 os.remove(path)
         self._members.remove()
@@ -381,5 +390,9 @@ def _remove_unused(folder: str, key: str) -> None:
         lock.remove()
 
 
-def _nothing() -> Told:
+def _looks(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _nothing() -> View:
     raise FileNotFoundError("there is nothing")

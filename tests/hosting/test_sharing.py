@@ -7,6 +7,7 @@ import pathlib
 import signal
 import threading
 import time
+from typing import Any
 
 import pytest
 from hosting.workers import SHARED, workers
@@ -414,9 +415,13 @@ class Slow:
     def follow(self) -> None:
         """It never led."""
 
+    def head(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
     def news(self) -> News:
         """Nothing."""
-        return News({}, {"checks": {}}, {})
+        return News({"checks": {}}, {})
 
 
 def test_a_stop_waits_for_nobody_for_ever(tmp_path: pathlib.Path) -> None:
