@@ -14,31 +14,27 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import __version__, fork
-from .books import GRACE, NEVER, Entry
 from .checks import OWN, VALUES, Check, scheme_of
 from .clock import Clock, SystemClock
+from .engine import Engine
 from .errors import ConfigError, LifecycleError, NotReadyError, UnknownCheckError, did_you_mean
 from .explain import explained
 from .hosting import DISABLED, disabled
 from .hosting.ports import Ports
+from .life import Life
 from .log import logger
-from .model import UNFIT, Change, CheckState, Outcome, Result, View, stamp
-from .poller import Poller, Work
-from .polling import Life, Polling, start_threads
+from .model import UNFIT, Change, CheckState, View, stamp
+from .poller import Work
+from .polling import start_threads
 from .pool import deadline_in
 from .probes import Prepared, Shared, prepare
 from .registry import Registry
-from .scheduler import Scheduler
-from .timetable import first_due
-from .watch import EVERY, Watch, itself
 
 if TYPE_CHECKING:  # imported when they are asked for
     from .canary import Canary
     from .hosting.copy import Copy
     from .hosting.heartbeats import Heartbeat, Heartbeats, Watched
-    from .hosting.sharing import News, Sharing
     from .hosting.systemd import Systemd
-    from .notify import Notifier
     from .serve.mount import Mount
     from .store import Store
 
@@ -52,23 +48,8 @@ LATER = {
 """Options whose rooms are not built yet, with the values that ask for nothing."""
 
 
-FIGURES = {
-    "workers": "threads of the pool, without those set aside",
-    "busy": "workers that are at a run",
-    "stuck": "runs that have outlived their deadline and not ended; the workers of 32 of them at most are set aside",
-    "queue": "due runs that wait for a worker",
-    "lag_s": "how late a run has started or still waits: the most among the latest 256, in seconds",
-    "missed": "turns that were left out: the one before took too long, no worker was free, all stood still",
-    "suspended_s": "seconds in which the process or the machine stood still: nothing grew old in them",
-    "late": "results that a newer one had overtaken, or that came twice: left out",
-    "clock_jumps": "times that somebody has set the wall clock",
-    "dropped": "changes that on_change was not told of, because it was too slow",
-    "callback_errors": "calls of on_change that raised",
-    "runs_on": "threads; or calls: of run_due(), where no thread can run",
-    "lost": "what the canaries say while the monitor itself has no network, else empty",
-    "state_file": "saved_at, problem (empty if none) and restored, what was read at the start; null without one",
-}
-"""The keys of `self` in the document of `/status`, each with its meaning."""
+ALONE = {"role": None, "pid": None, "leader_pid": None, "age_s": None, "problem": ""}
+"""The document's `sharing` of one that does not run."""
 
 
 class Monitor:
@@ -119,33 +100,30 @@ class Monitor:
             raise ConfigError(f"monitor {name!r}: strict must be True or False, got {strict!r:.60}")
         self.name, self._strict = name, strict
         self.draining = self.was_ready = False
-        self._bounds = _bounds(min_workers, max_workers)
         self._defaults = _defaults(defaults) if defaults else {}
         self._clock: Clock = clock or SystemClock()
         self._hooks = _callables(on_change=on_change, on_start=on_start, on_stop=on_stop)
         self._shared = Shared()
         self._registry = Registry(self._clock)
-        self._own = Check(OWN, itself, every=EVERY, fall=1, rise=1, critical=False)
-        self._registry.add(self._own, NEVER)
-        self._canary, self._canary_targets = self._make_canary(canary), canary
-        self._store, self._state_file = self._make_store(state_file), state_file
-        self._entries: dict[str, Entry] = {}
-        self._remembers = False
+        self._engine = Engine(
+            self._clock,
+            self._registry,
+            _bounds(min_workers, max_workers),
+            self._make_canary(canary),
+            self._make_store(state_file),
+            self._hooks.get("on_change"),
+            self._note_ready,
+        )
+        self._life: Life | None = None
         self._systemd: Systemd | None = None
         self._beats: Heartbeats | None = None  # made when somebody wants one
         self._mounts: dict[str, Any] = {}  # for respond(), by details
         self._pid = os.getpid()
-        # Guards _entries and the replacement of _life. Taken before the registry's and the scheduler's lock, which take
-        # no other; held by start, stop and changes of the list, never by a poll or a reader. All locks are reentrant,
-        # so that a signal handler of the host may stop the monitor whatever the thread is at.
-        self._lock = threading.RLock()
-        self._life: Life | None = None
-        self._past: list[Polling] = []  # those of which threads are left
         self._calling = threading.Lock()  # held while somebody runs what is due; nobody waits for it
-        self._entries_lock = threading.RLock()  # handed from scheduler to scheduler, see there
         self._share, self._guest = share, False  # whether it is one of several workers that is not said otherwise
+        self._further = canary, str(state_file), strict  # what equal monitors have in common, beside the checks
         self._halted = False  # whether the host has stopped it: then no request starts it
-        self.ports = Ports(self)
+        self.ports = Ports(lambda: self._life)
         if isinstance(checks, Check) or not isinstance(checks, Iterable):
             raise ConfigError(f"monitor {name!r}: checks must be a list of Check, got a {type(checks).__name__}")
         for check in checks:
@@ -165,14 +143,6 @@ class Monitor:
 
         return Store(path, self.name, self._clock, self._registry)
 
-    def _make_notifier(self) -> Notifier | None:
-        if "on_change" not in self._hooks:
-            return None
-        from .notify import Notifier
-
-        before = next((past.notifier for past in reversed(self._past)), None)
-        return Notifier(self._hooks["on_change"], before)
-
     # --- life
 
     def start(self) -> Monitor:
@@ -184,25 +154,19 @@ class Monitor:
         if disabled():
             _log.info("monitor %s is not started: %s is set", self.name, DISABLED)
             return self
-        with self._lock:
+        with self._engine.lock:
             if self._life is not None:
                 raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")
             fork.watch(self)
             self._pid, self._halted = os.getpid(), False
-            life = Life(self._clock)
-            problems = self._join(life)
-            self._life = life
+            life = self._life = Life(self, self._engine, self._registry, self._clock)
             self._registry.tell("", "start")
-            if life.by_calls or life.sharing is None or life.sharing.leads:
-                problems += self._begin(life)
-            if life.sharing is not None and not life.by_calls:
-                problems = problems or start_threads(life.sharing)
-                if problems:
-                    self._live_by_calls(life, life.sharing)
+            solo = (self._share or ("auto" if self._guest else "solo")) == "solo"
+            problems = life.start(None if solo else self._further)
         for problem in problems:
             _log.warning("monitor %s: %s", self.name, problem)
         self._notice()
-        _log.info("monitor %s started with %d checks", self.name, len(self._entries))
+        _log.info("monitor %s started with %d checks", self.name, len(self._engine.entries))
         self._call_hook("on_start")
         return self
 
@@ -220,52 +184,6 @@ class Monitor:
                 pass
         return self
 
-    def _join(self, life: Life) -> list[str]:
-        """Find the others, where it is to share. What was wrong, for the log."""
-        if (self._share or ("auto" if self._guest else "solo")) == "solo":
-            return []
-        try:
-            from .hosting.runtime import key_of, runtime_folder
-            from .hosting.sharing import Sharing
-
-            checks = [entry.work.check for entry in self._entries.values()]
-            further = self._canary_targets, str(self._state_file), self._strict
-            sharing = Sharing(runtime_folder(os.environ), key_of(self.name, checks, further), self, self._registry)
-            if sharing.has_twin:
-                _log.info("monitor %s: this process has an equal one; this one polls on its own", self.name)
-                return []
-            sharing.take_turns() if life.by_calls else sharing.join()
-        except (ImportError, AttributeError, OSError) as error:  # the first two on systems that are no Unix
-            return [f"it polls on its own in every worker, for they have no place to meet: {error}"]
-        life.sharing = sharing
-        return []
-
-    def _begin(self, life: Life) -> list[str]:
-        """Poll in this process, from now on. What was wrong, for the log."""
-        notifier, store = self._make_notifier(), self._remember(life)
-        poller = Poller(
-            self._clock,
-            self._registry,
-            notifier,
-            canary=self._canary,
-            store=store,
-            on_fall=self._note_ready,
-            on_news=(lambda: None) if life.sharing is None else life.sharing.touch,
-        )
-        scheduler = Scheduler(self._clock, poller, *self._bounds, self._entries_lock)
-        poller.watch = Watch(self._own, self._clock, self._figures, scheduler.peak)
-        life.polling = Polling(scheduler, poller, notifier, store)
-        for entry in list(self._entries.values()):
-            self._schedule(entry, scheduler)
-        return [] if life.by_calls else life.polling.start()
-
-    def _live_by_calls(self, life: Life, sharing: Sharing) -> None:
-        """There is no thread that could look whether the leader lives, or tell the others: take turns."""
-        life.by_calls = True
-        self._end_polling(life)
-        sharing.take_turns()
-        self._begin(life)
-
     def stop(self, timeout: float = 2.0) -> bool:
         """Stop polling; True when all threads have ended within `timeout` seconds, all in all.
 
@@ -274,137 +192,26 @@ class Monitor:
         """
         self._mind_fork()
         deadline = deadline_in(timeout)
-        with self._lock:
+        with self._engine.lock:
             self._halted = True
             life, self._life = self._life, None
             systemd, self._systemd = self._systemd, None
-            if life is not None:
-                if life.polling is not None:
-                    life.polling.halt()  # before another one can be started
-                    self._past.append(life.polling)
-                self._be_absent()
-            lives = list(self._past)
+            polling = None if life is None else life.end()
         told = systemd is None or systemd.stop(deadline)
-        left = life is None or self._leave(life, deadline)
-        ended = [one for one in lives if one.stop(deadline)]
-        with self._lock:
-            self._past = [one for one in self._past if one not in ended]
+        left = life is None or life.leave(polling, deadline)
+        ended = self._engine.stop(deadline)
         if life is not None:
             self._registry.tell("", "stop")
             _log.info("monitor %s stopped", self.name)
             self._call_hook("on_stop")
-        return self._shared.stop(deadline) and told and left and len(ended) == len(lives)
-
-    def _leave(self, life: Life, deadline: float) -> bool:
-        """Let another process poll, once all is written that this one knows; True when its thread has ended."""
-        if life.sharing is None:
-            return True
-        if life.polling is not None and life.polling.store is not None:
-            life.polling.store.stop(deadline)
-        life.sharing.release(deadline)
-        return life.sharing.stop(deadline)
-
-    def _remember(self, life: Life) -> Store | None:
-        """What keeps the state, and what it says: before the first start, and before taking over from another process.
-
-        Else what we know is newer.
-        """
-        store, sharing = self._store, life.sharing
-        if sharing is None:
-            known, self._remembers = self._remembers, True
-            if store is not None and not known:
-                store.load()
-            return store
-        if store is None:
-            from .store import Store
-
-            store = Store(sharing.state_path, self.name, self._clock, self._registry, private=True)
-            if not (sharing.continues or life.by_calls):
-                store.forget()
-        self._remembers = True
-        store.load()
-        return store
-
-    # --- in turns with other workers
+        return self._shared.stop(deadline) and told and left and ended
 
     @property
     def role(self) -> str | None:
         """leader (this process polls, for others too), follower (another one does), solo; None when it does not run."""
         self._mind_fork()
-        return self._role(self._life)
-
-    def _role(self, life: Life | None) -> str | None:
-        if life is None or life.sharing is None:
-            return None if life is None else "solo"
-        polling = life.polling
-        if polling is None or (life.by_calls and polling.store is not None and not polling.store.wrote_last):
-            return "follower"
-        return "leader"
-
-    def lead(self) -> None:
-        """Called by the Sharing of this monitor: nobody else polls any more."""
-        with self._lock:
-            life = self._life
-            if life is None or life.polling is not None:
-                return
-            self.was_ready = self.was_ready or bool(self.leaders_head().get("was_ready"))
-            self._registry.tell("", "lead", f"process {os.getpid()} polls from now on")
-            problems = self._begin(life)
-        for problem in problems:
-            _log.warning("monitor %s: %s", self.name, problem)
-        _log.info("monitor %s: process %d polls from now on", self.name, os.getpid())
-
-    def follow(self) -> None:
-        """The same: somebody else does."""
-        with self._lock:
-            if self._life is not None:
-                self._end_polling(self._life)
-                self._be_absent()
-        _log.info("monitor %s: process %d polls no more: another one does", self.name, os.getpid())
-
-    def _end_polling(self, life: Life) -> None:
-        """Poll no more in this process, though it lives on."""
-        polling, life.polling = life.polling, None
-        if polling is not None:
-            polling.halt()
-            polling.stop(deadline_in(0.0))
-            self._past.append(polling)
-
-    def head(self) -> View:
-        """The same: what the others are to know at once."""
-        self.ports.inherit()
-        self._notice()
-        looked, blockers = self._registry.readiness()
-        ready = {"looked": looked, "blockers": blockers, "was_ready": self.was_ready}
-        word = {"overall": self._registry.overall(), "counts": self._registry.counts()}
-        return {**word, **ready, "ports": self.ports.bound()}
-
-    def news(self) -> News:
-        """The same: all that they are to know."""
-        from .hosting.sharing import News
-
-        return News(self._document(), self._states())
-
-    def news_is_wanted(self) -> None:
-        """Called by the Ports of this monitor: the others should know soon."""
         life = self._life
-        if life is not None and life.sharing is not None:
-            life.sharing.touch()
-
-    def leaders_head(self) -> View:
-        """The same: what the process that polls has told last."""
-        life = self._life
-        return {} if life is None or life.sharing is None else life.sharing.copy().head
-
-    def _states(self) -> dict[str, View]:
-        """The states of all checks, as another process takes them up."""
-        from .saved import dump_state
-
-        now, told = self._clock.monotonic(), {}
-        for name, (state, lasted) in self._registry.states().items():
-            plain = {"state": dump_state(state), "paused": state.paused, "turned": state.turned}
-            told[name] = {**plain, "changed": round(now - lasted, 3), "due": self._due(name)}
-        return told
+        return None if life is None else life.role
 
     def run_due(self, budget: float = 2.0) -> int:
         """Run what is due in the caller's thread, where no thread can run; how many runs were made.
@@ -415,36 +222,12 @@ class Monitor:
         """
         self._mind_fork()
         life = self._life
-        polling = None if life is None else life.polling
-        if life is None or polling is None or not polling.waits_for_calls:
-            return 0
-        if not self._calling.acquire(blocking=False):
+        if life is None or not self._calling.acquire(blocking=False):
             return 0
         try:
-            if life.sharing is None or not life.by_calls:
-                return polling.run_due(budget)
-            with life.sharing.turn_of(polling.store) as ours:
-                if not ours:
-                    return 0
-                self._take_turn(polling)
-                return polling.run_due(budget)
+            return life.run_due(budget)
         finally:
             self._calling.release()
-
-    def _take_turn(self, polling: Polling) -> None:
-        """Another process may have run what is due here: then it is due an interval after that."""
-        if polling.store is not None and polling.store.renew():
-            for entry in list(self._entries.values()):
-                seen = self._registry.seen(entry.name)
-                if seen is not None and not entry.paused:
-                    polling.scheduler.arm(entry, seen + entry.interval)
-
-    def _be_absent(self) -> None:
-        """From now on nobody looks."""
-        now = self._clock.monotonic()
-        self._registry.absent(now)
-        idle = Result(OWN, Outcome.UNKNOWN, "skipped", "the monitor does not run", self._clock.time(), started=now)
-        self._registry.record(self._own, idle, NEVER)
 
     def __enter__(self) -> Monitor:
         return self.start()
@@ -455,19 +238,13 @@ class Monitor:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Monitor {self.name!r} {'running' if self._life else 'stopped'}, {len(self._entries)} checks>"
+        return f"<Monitor {self.name!r} {'running' if self._life else 'stopped'}, {len(self._engine.entries)} checks>"
 
     @property
     def running(self) -> bool:
         """True between start() and stop()."""
         self._mind_fork()
         return self._life is not None
-
-    @property
-    def _polling(self) -> Polling | None:
-        """What polls, if this process does; to be asked once: a signal handler may stop the monitor in between."""
-        life = self._life
-        return None if life is None else life.polling
 
     def _call_hook(self, name: str) -> None:
         try:
@@ -488,16 +265,7 @@ class Monitor:
         check = check.with_defaults(self._defaults)
         work = Work(check, prepare(check.spec(), self._shared))
         self._mind_green(check, work.prepared)
-        with self._lock:
-            self._registry.add(check, NEVER)
-            polling = self._polling
-            store = self._store if polling is None else polling.store
-            if store is not None and self._remembers:
-                store.recall(check.name)
-            entry = self._entries[check.name] = Entry(check.name, check.timeout, work, work.interval)
-            if polling is not None:
-                self._registry.tell(check.name, "add")
-                self._schedule(entry, polling.scheduler)
+        self._engine.add(check, work)
         self._mind_leader(check.name, "added")
         return check
 
@@ -514,15 +282,7 @@ class Monitor:
         """Poll it no more and forget what was seen; returns the Check. Raises UnknownCheckError."""
         self._mind_fork()
         _refuse_own(name, "removed")
-        with self._lock:
-            check = self._registry.remove(name)
-            entry = self._entries.pop(name)
-            if self._canary is not None:
-                self._canary.forget(name)
-            polling = self._polling
-            if polling is not None:
-                polling.scheduler.disarm(entry)
-                self._registry.tell(name, "remove")
+        check = self._engine.remove(name)
         self._mind_leader(name, "removed")
         return check
 
@@ -530,28 +290,14 @@ class Monitor:
         """Poll it no more until `resume`; what was seen is kept, not counted in `overall`. Raises UnknownCheckError."""
         self._mind_fork()
         _refuse_own(name, "paused")
-        with self._lock:
-            if self._registry.pause(name, True):
-                self._entries[name].paused = True
-                if self._canary is not None:
-                    self._canary.forget(name)
-                polling = self._polling
-                if polling is not None:
-                    polling.scheduler.disarm(self._entries[name])
-                self._registry.tell(name, "pause")
+        self._engine.pause(name)
         self._mind_leader(name, "paused")
 
     def resume(self, name: str) -> None:
         """Poll it again, at once. Raises UnknownCheckError."""
         self._mind_fork()
         _refuse_own(name, "resumed")
-        with self._lock:
-            if self._registry.pause(name, False):
-                entry, polling = self._entries[name], self._polling
-                entry.paused = False
-                if polling is not None:
-                    self._arm(entry, polling.scheduler, self._clock.monotonic())
-                self._registry.tell(name, "resume")
+        self._engine.resume(name)
         self._mind_leader(name, "resumed")
 
     def check(self, name: str, **options: Any) -> Callable[[Function], Function]:
@@ -573,28 +319,9 @@ class Monitor:
     def _mind_leader(self, name: str, what: str) -> None:
         """Tell of a change that nobody will see, for another process polls."""
         life = self._life
-        if life is not None and life.polling is None:
+        if life is not None and self._engine.polling is None:
             text = "monitor %s: check %s is %s in this process only: process %s polls; do it in all, before start()"
-            _log.warning(text, self.name, name, what, self.leaders_head().get("pid"))
-
-    def _schedule(self, entry: Entry, scheduler: Scheduler) -> None:
-        """Put down the first run since the start, or since it was added."""
-        check: Check = entry.work.check
-        now = due = self._clock.monotonic()
-        if entry.paused:
-            return
-        if isinstance(check.initial_delay, (int, float)):
-            due = now + check.initial_delay
-        elif check.initial_delay == "interval":
-            entry.work.draws_first = True  # on a worker: a function of the host may take its time
-        else:
-            interval = NEVER if callable(check.every) else check.every
-            due = first_due(check.name, now, interval, len(self._entries))
-        self._arm(entry, scheduler, due)
-
-    def _arm(self, entry: Entry, scheduler: Scheduler, due: float) -> None:
-        self._registry.await_first(entry.name, due - self._clock.monotonic() + entry.timeout + GRACE)
-        scheduler.arm(entry, due)
+            _log.warning(text, self.name, name, what, life.leaders_head().get("pid"))
 
     # --- what it tells
 
@@ -686,7 +413,7 @@ class Monitor:
 
         self._mind_fork()
         systemd = Systemd(self, os.environ)
-        with self._lock:
+        with self._engine.lock:
             if self._life is None:
                 if disabled():
                     return False
@@ -701,7 +428,7 @@ class Monitor:
 
     def _expected(self) -> Heartbeats:
         self._mind_fork()
-        with self._lock:
+        with self._engine.lock:
             if self._beats is None:
                 from .hosting.heartbeats import Heartbeats
 
@@ -730,21 +457,21 @@ class Monitor:
         What has not changed is shared with the snapshot before: copy it (copy.deepcopy) before you change it.
         """
         source = self._notice()
-        document = self._document() if isinstance(source, Registry) else source.snapshot()
-        service = document.get("service") or self._service()
+        document = self.document() if isinstance(source, Registry) else source.snapshot()
+        service, life = document.get("service") or self._service(), self._life
         beats = {} if self._beats is None else {"heartbeats": self._beats.views()}
         return {
             "schema": 1,
             "service": {**service, "draining": self.draining},
-            "sharing": self._sharing(source),
+            "sharing": {**ALONE, "pid": os.getpid()} if life is None else life.view(source),
             **{key: value for key, value in document.items() if key not in ("schema", "service", "self")},
             **beats,
-            "self": document.get("self") or self._figures(),
+            "self": document.get("self") or self._engine.figures(),
         }
 
-    def _document(self) -> dict[str, Any]:
-        """What this process knows."""
-        figures, polling = self._figures(), self._polling
+    def document(self) -> dict[str, Any]:
+        """What this process knows, whoever polls."""
+        figures, polling = self._engine.figures(), self._engine.polling
         if polling is not None:
             polling.poller.look(figures)
         return {"schema": 1, "service": self._service(), **self._registry.snapshot(), "self": figures}
@@ -757,34 +484,16 @@ class Monitor:
         """
         source = self._notice()
         check, state, lasted, view = source.look_up(name)
-        due = self._due(name) if isinstance(source, Registry) else source.due(name)
+        due = self._engine.due(name) if isinstance(source, Registry) else source.due(name)
         now = self._clock.time(), self._clock.monotonic()
         told = explained(check, state, lasted, *now, due)
         return {"schema": 1, "service": self._service(), "check": name, **view, "explain": told}
-
-    def _due(self, name: str) -> float | None:
-        """When it is polled next (monotonic); None for never."""
-        life, entry = self._life, self._entries.get(name)
-        polling = None if life is None else life.polling
-        watch = None if polling is None else polling.poller.watch
-        if life is None or polling is None or watch is None:
-            return None
-        return polling.scheduler.next_run(entry) if entry is not None else max(life.started, watch.next)
 
     def _notice(self) -> Registry | Copy:
         """Before anything is read: that we are a child, that nobody could look for long. Who is to be asked."""
         self._mind_fork()
         life = self._life
-        if life is None:
-            return self._registry
-        polling = life.polling
-        if polling is not None:
-            if life.by_calls and life.sharing is not None and polling.store is not None:
-                polling.store.renew()
-            polling.notice()
-        elif life.sharing is not None:
-            return life.sharing.copy()
-        return self._registry
+        return self._registry if life is None else life.source()
 
     def _service(self) -> View:
         life = self._life
@@ -796,39 +505,6 @@ class Monitor:
             "started_at": stamp(life.started_at) if life else None,
             "draining": self.draining,
         }
-
-    def _sharing(self, source: Registry | Copy) -> View:
-        """The document's `sharing`: what this process is among several."""
-        life, pid = self._life, os.getpid()
-        told: View = {"role": self._role(life), "pid": pid, "leader_pid": None, "age_s": None, "problem": ""}
-        if life is None or life.sharing is None:
-            return told
-        if not isinstance(source, Registry):
-            head, problem = source.head, source.problem
-            age = source.age()
-            age = None if age is None else round(age, 3)
-            return {**told, "leader_pid": head["pid"], "age_s": age, "problem": problem or life.sharing.problem}
-        store = None if life.polling is None else life.polling.store
-        leader = store.writer if life.by_calls and store is not None and store.writer else pid
-        return {**told, "leader_pid": leader, "age_s": 0.0, "problem": life.sharing.problem}
-
-    def _figures(self) -> View:
-        """How the monitor itself is doing: the document's `self`."""
-        life, polling = self._life, self._polling
-        figures: View = {**dict.fromkeys(FIGURES, 0), "lag_s": 0.0, "suspended_s": 0.0}
-        figures["runs_on"] = "calls" if polling is not None and polling.waits_for_calls else "threads"
-        figures["late"] = self._registry.late
-        figures["lost"] = "" if self._canary is None or life is None else self._canary.lost
-        figures["state_file"] = None if self._store is None else self._store.figures()
-        if polling is None:
-            return figures
-        figures.update(polling.scheduler.figures())
-        watch = polling.poller.watch  # once: a signal handler may stop the monitor in between
-        if watch is not None:
-            figures["clock_jumps"] = watch.clock_jumps
-        if polling.notifier is not None:
-            figures.update(dropped=polling.notifier.dropped, callback_errors=polling.notifier.errors)
-        return figures
 
     def get_detailed_stats(self) -> dict[str, Any]:
         """The same as `snapshot()`: what a HealthCheckServer asks its subject for."""
@@ -902,7 +578,7 @@ class Monitor:
     @property
     def waits_for_calls(self) -> bool:
         """Whether runs of this process wait for calls of run_due(): see there."""
-        polling = self._polling
+        polling = self._engine.polling
         return polling is not None and polling.waits_for_calls
 
     def respond(self, method: str, path: str, headers: Any = (), body: bytes = b"", *, details: str = "never") -> Any:
@@ -940,23 +616,15 @@ class Monitor:
     def after_fork(self) -> None:
         """In the child: not running, fresh locks; what was seen stays and goes stale. May be started there."""
         self._pid = os.getpid()
-        self._lock = threading.RLock()
-        self._registry.after_fork()
         self._calling = threading.Lock()
-        for part in (self._shared, self._canary, self._store, self._beats, self._systemd):
+        life, self._life = self._life, None
+        polled = self._engine.polling is not None
+        for part in (self._engine, self._shared, self._beats, self._systemd, life, self.ports):
             if part is not None:
                 part.after_fork()
         self._systemd = None
-        self._entries_lock = threading.RLock()
-        lives: list[Life | Polling] = [*self._past, *([self._life] if self._life else [])]
-        self._life, self._past = None, []
-        self.ports.after_fork()
-        for life in lives:
-            life.after_fork()
-        if lives:
-            self._be_absent()
-        for entry in self._entries.values():
-            entry.run = None
+        if polled:
+            self._engine.be_absent()
 
     def _mind_fork(self) -> None:
         if os.getpid() != self._pid:  # a host that runs no fork hooks

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .clock import Clock
-from .hosting import threads_run
 from .poller import Poller
 from .scheduler import Scheduler
 
@@ -20,8 +18,11 @@ if TYPE_CHECKING:  # imported when they are asked for
 class Polling:
     """Any thread may call any method."""
 
-    def __init__(self, scheduler: Scheduler, poller: Poller, notifier: Notifier | None, store: Store | None) -> None:
+    def __init__(
+        self, scheduler: Scheduler, poller: Poller, notifier: Notifier | None, store: Store | None, began: float
+    ) -> None:
         self.scheduler, self.poller, self.notifier, self.store = scheduler, poller, notifier, store
+        self.began = began
 
     def start(self) -> list[str]:
         """Poll from now on. What was wrong, for the log."""
@@ -68,22 +69,6 @@ class Polling:
     def after_fork(self) -> None:
         """In the child: no threads."""
         for part in (self.scheduler, self.notifier, self.store, self.poller.watch):
-            if part is not None:
-                part.after_fork()
-
-
-class Life:
-    """What exists between start() and stop() of a Monitor. `polling` is None while another process polls."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.started_at, self.started = clock.time(), clock.monotonic()
-        self.polling: Polling | None = None
-        self.sharing: Sharing | None = None
-        self.by_calls = not threads_run()  # whether it lives by run_due() alone
-
-    def after_fork(self) -> None:
-        """In the child: no threads, and nothing shared."""
-        for part in (self.polling, self.sharing):
             if part is not None:
                 part.after_fork()
 

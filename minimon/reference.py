@@ -60,7 +60,7 @@ DOCUMENT = {
     " stack of a thread that is missed",
     "events": "the latest, in the order they were told: at, check, kind, before, after, detail; the kinds are below",
 }
-"""What `/status` and `snapshot()` say, key by key; those of `self` are in `monitor.FIGURES`."""
+"""What `/status` and `snapshot()` say, key by key; those of `self` are in `engine.FIGURES`."""
 
 UPTIME = {
     "ratio": "of the time covered, that was up or degraded; null when nothing was covered",
@@ -521,7 +521,7 @@ def _takers(option: str) -> str:
 
 
 def _metrics(page: Page) -> None:
-    from .monitor import FIGURES
+    from .engine import FIGURES
     from .registry import EVENT_KINDS
 
     page.title("What /status, snapshot() and get_detailed_stats() say:")

@@ -229,7 +229,7 @@ class Day:
 
     def _quiet(self) -> bool:
         """True when every thread sleeps, as long as it should."""
-        scheduler = self.monitor._polling.scheduler  # type: ignore[union-attr]
+        scheduler = self.monitor._engine.polling.scheduler  # type: ignore[union-attr]
         thread = scheduler._thread.ident  # type: ignore[union-attr]
         with scheduler._lock:
             wakes_at = scheduler._books.wakes_at(float("inf"))

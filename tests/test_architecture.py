@@ -27,8 +27,8 @@ tasks hosting
 serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
-polling hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
-hosting.sharing hosting.ports monitor
+polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
+hosting.sharing hosting.ports life monitor
 testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing selftest
 config reference table once cli_wait cli __main__
 """.split()

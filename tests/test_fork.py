@@ -386,7 +386,7 @@ monitor = minimon.Monitor(checks()).start()
 held = threading.Event()
 
 def hold():
-    with monitor._lock, monitor._registry._lock:
+    with monitor._engine.lock, monitor._registry._lock:
         held.set()
         threading.Event().wait(20)
 

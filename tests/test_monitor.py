@@ -1170,7 +1170,7 @@ def test_a_snapshot_never_waits_for_a_change_of_the_list(make: MakeMonitor) -> N
     """While another thread holds what guards the list, readers answer."""
     monitor = make([at_once("a")])
     done = threading.Event()
-    with monitor._lock:
+    with monitor._engine.lock:
         reader = threading.Thread(
             target=lambda: [monitor.snapshot(), monitor.overall(), monitor.is_healthy(), done.set()], daemon=True
         )

@@ -20,9 +20,9 @@ import minimon
 from minimon import Check, Monitor, cli, reference
 from minimon.checks import SCHEMES, VALUES
 from minimon.conditions import all_keys
+from minimon.engine import FIGURES
 from minimon.expectations import OPERATORS
 from minimon.model import REASONS
-from minimon.monitor import FIGURES
 from minimon.options import OPTIONS
 from minimon.reference import TOPICS, Page, Texts, text, wrapped
 from minimon.serve.metrics import FAMILIES

@@ -863,7 +863,7 @@ assert wait_until(lambda: monitor.snapshot()["self"]["state_file"]["saved_at"] a
 held, leave = threading.Event(), threading.Event()
 
 def hold():
-    with monitor._store._lock:
+    with monitor._engine.store._lock:
         held.set()
         leave.wait(20)
 

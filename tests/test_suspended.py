@@ -64,8 +64,8 @@ def target() -> Iterator[Target]:
 
 def rests(monitor: Monitor, clock: SteppedClock, left: int = 0) -> bool:
     """True as soon as nothing is due, so many runs at most are left, and the scheduler sleeps until what comes next."""
-    assert monitor._polling is not None
-    scheduler = monitor._polling.scheduler
+    assert monitor._engine.polling is not None
+    scheduler = monitor._engine.polling.scheduler
 
     def sleeps_until(instant: float) -> bool:
         return clock.until is not None and clock.monotonic() < clock.until <= instant + EARLY
@@ -277,8 +277,8 @@ def test_a_run_that_was_cut_is_not_recorded(make: MakeMonitor, clock: Sleeper, t
 def test_a_run_that_ends_first_after_waking_is_not_recorded(make: MakeMonitor, clock: Sleeper, target: Target) -> None:
     """Although no thread had looked at the clock, and nobody had read."""
     monitor = make([at_once("a", target.hold(), every=60.0, fall=1)], clock=clock).start()
-    assert target.is_in() and clock.sleeps_until(START + 5.5) and monitor._polling is not None
-    scheduler = monitor._polling.scheduler
+    assert target.is_in() and clock.sleeps_until(START + 5.5) and monitor._engine.polling is not None
+    scheduler = monitor._engine.polling.scheduler
     clock.sleep(HOUR)
     target.free.set()
     assert wait_until(lambda: scheduler.figures()["busy"] == 0)
@@ -348,7 +348,7 @@ def test_a_dead_scheduler_does_not_stay_green(make: MakeMonitor, clock: Sleeper)
     """One gap may be made of it; then all grows old, and the monitor's check of itself is degraded."""
     monitor = make([at_once("a")], clock=clock).start()
     assert recorded(monitor, "a") and rests(monitor, clock)
-    life = monitor._polling
+    life = monitor._engine.polling
     assert life is not None
     life.scheduler.halt()
     assert ("unknown", "unknown", "degraded", True) == hidden(monitor, clock)

@@ -213,7 +213,7 @@ def test_it_is_up_while_the_monitor_runs(make: MakeMonitor) -> None:
 def test_a_look_that_comes_after_the_stop_is_nothing(make: MakeMonitor, clock: SteppedClock) -> None:
     """A worker or a reader may be on its way there when the monitor is stopped."""
     monitor = make(clock=clock).start()
-    life = monitor._polling
+    life = monitor._engine.polling
     assert life is not None
     monitor.stop()
     clock.advance(EVERY)

@@ -17,13 +17,13 @@ STEP = 0.05
 
 
 class Worker(Protocol):
-    """Whose ports they are: a Monitor."""
+    """Whose ports they are: the life of a Monitor."""
 
     @property
-    def role(self) -> str | None:
+    def role(self) -> str:
         """leader, follower or solo."""
 
-    def news_is_wanted(self) -> None:
+    def touch(self) -> None:
         """The others should know soon."""
 
     def leaders_head(self) -> Any:
@@ -31,9 +31,9 @@ class Worker(Protocol):
 
 
 class Ports:
-    """Of one monitor. Any thread may call any method."""
+    """Of one monitor. Any thread may call any method. `worker()` is None while it does not run."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Callable[[], Worker | None]) -> None:
         self._worker = worker
         self._reset()
 
@@ -49,8 +49,8 @@ class Ports:
         Waits for a second at most, for that one may just have begun.
         """
         deadline = time.monotonic() + PATIENCE
-        while self._worker.role == "follower":
-            if address in self._worker.leaders_head().get("ports", ()):
+        while (worker := self._worker()) is not None and worker.role == "follower":
+            if address in worker.leaders_head().get("ports", ()):
                 with self._lock:
                     self._waiting[address] = bind
                 return True
@@ -64,7 +64,9 @@ class Ports:
         with self._lock:
             self._bound.add(address)
             self._waiting.pop(address, None)
-        self._worker.news_is_wanted()
+        worker = self._worker()
+        if worker is not None:
+            worker.touch()
 
     def leave(self, address: str) -> None:
         """It has not, or does no more."""

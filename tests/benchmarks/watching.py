@@ -14,7 +14,7 @@ def watch_runs(monitor: Monitor, seen: Callable[[str, float, float], object]) ->
     `/status` tells the worst lag of the latest runs only. So this reaches into a running Monitor, here and nowhere
     else, and puts a function around the one that its scheduler calls; the library is as it is shipped.
     """
-    poller: Any = monitor._polling.poller  # type: ignore[union-attr]
+    poller: Any = monitor._engine.polling.poller  # type: ignore[union-attr]
     execute = poller.execute
 
     def watched(run: Any) -> Any:
