@@ -458,11 +458,11 @@ class Monitor:
         """
         source = self._notice()
         document = self.document() if isinstance(source, Registry) else source.snapshot()
-        service, life = document.get("service") or self._service(), self._life
+        life = self._life
         beats = {} if self._beats is None else {"heartbeats": self._beats.views()}
         return {
             "schema": 1,
-            "service": {**service, "draining": self.draining},
+            "service": self._service(source),
             "sharing": {**ALONE, "pid": os.getpid()} if life is None else life.view(source),
             **{key: value for key, value in document.items() if key not in ("schema", "service", "self")},
             **beats,
@@ -474,7 +474,7 @@ class Monitor:
         figures, polling = self._engine.figures(), self._engine.polling
         if polling is not None:
             polling.poller.look(figures)
-        return {"schema": 1, "service": self._service(), **self._registry.snapshot(), "self": figures}
+        return {"schema": 1, "service": self._service(self._registry), **self._registry.snapshot(), "self": figures}
 
     def explain(self, name: str) -> dict[str, Any]:
         """All of one check: the document of `/status?check=NAME`. Raises UnknownCheckError.
@@ -487,7 +487,7 @@ class Monitor:
         due = self._engine.due(name) if isinstance(source, Registry) else source.due(name)
         now = self._clock.time(), self._clock.monotonic()
         told = explained(check, state, lasted, *now, due)
-        return {"schema": 1, "service": self._service(), "check": name, **view, "explain": told}
+        return {"schema": 1, "service": self._service(source), "check": name, **view, "explain": told}
 
     def _notice(self) -> Registry | Copy:
         """Before anything is read: that we are a child, that nobody could look for long. Who is to be asked."""
@@ -495,8 +495,10 @@ class Monitor:
         life = self._life
         return self._registry if life is None else life.source()
 
-    def _service(self) -> View:
-        life = self._life
+    def _service(self, source: Registry | Copy) -> View:
+        life, told = self._life, None if isinstance(source, Registry) else source.told()["document"].get("service")
+        if told:  # by the process that polls; who wants no more requests is this one's own business
+            return {**told, "draining": self.draining}
         return {
             "name": self.name,
             "version": __version__,

@@ -51,6 +51,7 @@ SAME = (
     'monitor.state("nobody")',
     'monitor.snapshot()["self"]["runs_on"]',
     'monitor.snapshot()["service"]["pid"]',
+    'monitor.explain("fails")["service"]["started_at"]',
     'monitor.snapshot()["sharing"]["leader_pid"]',
     'list(monitor.snapshot()["checks"]["works"])',
     'monitor.respond("GET", "/health").body.decode()',
