@@ -72,7 +72,7 @@ class Lock:
 
 def open_private(path: str, flags: int) -> int:
     """Open a file of ours, which nobody else may write. Raises OSError."""
-    file = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    file = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600)
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
         os.close(file)
