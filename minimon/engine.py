@@ -156,8 +156,11 @@ class Engine:
             store.load()
         return store
 
-    def begin(self, store: Store | None, on_news: Callable[[], None], threads: bool) -> list[str]:
-        """Poll in this process from now on, on threads or by calls. What was wrong, for the log. Under the lock."""
+    def begin(self, store: Store | None, on_news: Callable[[str], None] | None, threads: bool) -> list[str]:
+        """Poll in this process from now on, on threads or by calls. What was wrong, for the log. Under the lock.
+
+        `on_news(name)` is called when the status of a check differs.
+        """
         notifier = self._make_notifier()
         poller = Poller(
             self._clock,
@@ -173,7 +176,11 @@ class Engine:
         polling = self.polling = Polling(scheduler, poller, notifier, store, self._clock.monotonic())
         for entry in list(self.entries.values()):
             self._schedule(entry, scheduler)
-        return polling.start() if threads else []
+        problems = polling.start() if threads else []
+        if self.polling is not polling:  # a signal handler has stopped it meanwhile: what came after that ends, too
+            polling.halt()
+            self._past.append(polling)
+        return problems
 
     def _make_notifier(self) -> Notifier | None:
         if self._on_change is None:

@@ -11,7 +11,7 @@ import functools
 from .checks import Check
 from .evaluate import CALM, FLAPS, Standing, advance, gone_stale, is_late, take_back
 from .latency import Latency
-from .model import CheckState, Outcome, Result, Status, View
+from .model import CheckState, Outcome, Result, Status, View, result_view
 from .uptime import DOWN, NONE, UP, Uptime
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
@@ -105,6 +105,13 @@ class History:
         if len(kept) - self.older > RECENT:
             self._let_go()
         return before, after
+
+    def adopt(self, state: CheckState, last: Result, changed: float, now: float) -> None:
+        """Take up a state that another process has seen, of which the runs before the last are not known."""
+        self.record(last, result_view(last), now, 0.0)
+        if KINDS[state.status] != self.uptime.kind:
+            self.uptime.turn(KINDS[state.status], now)
+        self.state, self.changed, self.standing = state, changed, self.stands(state.status)
 
     def _settle(self, now: float, settled: float) -> None:
         """Go on to the slot of now. While a change may still be decided, all from its first run on is left open."""

@@ -5,17 +5,21 @@ Of several workers one leads, which polls; the others follow. Where no thread ca
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .clock import Clock
 from .engine import Engine
+from .errors import ConfigError
 from .hosting import threads_run
 from .log import logger
 from .model import View
 from .polling import Polling, start_threads
 from .pool import deadline_in
-from .registry import Registry
+from .registry import Lasting, Registry
+from .saved import dump_state, load_state
 
 if TYPE_CHECKING:  # imported when they are asked for
     from .hosting.copy import Copy
@@ -45,7 +49,7 @@ class Life:
         self.started_at, self.started = clock.time(), clock.monotonic()
         self.sharing: Sharing | None = None
         self._by_calls = not threads_run()  # whether it lives by run_due() alone
-        self._over = False
+        self.over = False
 
     # --- from start to stop
 
@@ -73,25 +77,43 @@ class Life:
             if sharing.has_twin:
                 _log.info("monitor %s: this process has an equal one; this one polls on its own", name)
                 return []
+            self.sharing = sharing  # before it has a lock: a signal handler may stop the monitor
             sharing.take_turns() if self._by_calls else sharing.join()
         except (ImportError, AttributeError, OSError) as error:  # the first two on systems that are no Unix
+            self.sharing = None
             return [f"it polls on its own in every worker, for they have no place to meet: {error}"]
-        self.sharing = sharing
         return []
 
     def _begin(self) -> list[str]:
         sharing = self.sharing
         heritage = None if sharing is None else self._heritage(sharing)
-        on_news = (lambda: None) if sharing is None else sharing.touch
-        return self._engine.begin(self._engine.remember(heritage), on_news, not self._by_calls)
+        store = self._engine.remember(heritage)
+        if sharing is not None:
+            for name, plain in sharing.left().items():
+                self._adopt(name, plain)
+        return self._engine.begin(store, None if sharing is None else sharing.touch, not self._by_calls)
 
-    def _heritage(self, sharing: Sharing) -> Store:
+    def _adopt(self, name: str, plain: Any) -> None:
+        """What was told of a check may be newer than what was left of it."""
+        try:
+            state, now = load_state(name, plain["state"])._replace(turned=plain["turned"]), self._clock.monotonic()
+            left = math.inf if plain["expires"] is None else plain["expires"] - now
+            self._registry.adopt(name, Lasting(state, now - plain["changed"], left))
+        except (KeyError, TypeError, ValueError) as error:  # whatever stands there
+            _log.debug("monitor %s: check %s: what was told is left out: %s", self._owner.name, name, error)
+
+    def _heritage(self, sharing: Sharing) -> Store | None:
         """What another process has left, of which one knows that was the last to poll."""
         from .store import Store
 
         if self._engine.store is not None:
             return self._engine.store
-        store = Store(sharing.state_path, self._owner.name, self._clock, self._registry, private=True)
+        try:
+            path = sharing.board.state
+            store = Store(path, self._owner.name, self._clock, self._registry, private=True)
+        except ConfigError as error:  # something else is there
+            _log.warning("monitor %s: what it knows is not left to the next worker: %s", self._owner.name, error)
+            return None
         if not (sharing.continues or self._by_calls):
             store.forget()
         return store
@@ -106,7 +128,9 @@ class Life:
 
     def end(self) -> Polling | None:
         """Poll no more, before another life can begin; never waits. What did. Under the lock."""
-        self._over = True
+        self.over = True
+        if self.sharing is not None:
+            self.sharing.leaving = True
         polling = self._engine.end()
         self._engine.be_absent()
         return polling
@@ -115,14 +139,12 @@ class Life:
         """Let another process poll, once all is written that this one knows; True when its thread has ended."""
         if self.sharing is None:
             return True
-        if polling is not None and polling.store is not None:
-            polling.store.stop(deadline)
-        self.sharing.release(deadline)
+        self.sharing.release(deadline, None if polling is None else polling.store)
         return self.sharing.stop(deadline)
 
     def after_fork(self) -> None:
         """In the child: it is over, and nothing is shared."""
-        self._over = True
+        self.over = True
         if self.sharing is not None:
             self.sharing.after_fork()
 
@@ -131,7 +153,7 @@ class Life:
     def lead(self) -> None:
         """Nobody else polls any more."""
         with self._engine.lock:
-            if self._over or self._engine.polling is not None:
+            if self.over or self._engine.polling is not None:
                 return
             self._owner.was_ready = self._owner.was_ready or bool(self.leaders_head().get("was_ready"))
             self._registry.tell("", "lead", f"process {os.getpid()} polls from now on")
@@ -143,35 +165,38 @@ class Life:
     def follow(self) -> None:
         """Somebody else does."""
         with self._engine.lock:
-            if self._over:
+            if self.over:
                 return
             self._engine.end()
             self._engine.be_absent()
         _log.info("monitor %s: process %d polls no more: another one does", self._owner.name, os.getpid())
 
-    def head(self) -> View:
-        """What the others are to know at once."""
-        self._owner.ports.inherit()
+    def head(self, changed: Iterable[str]) -> View:
+        """What the others are to know at once, with the states of these checks."""
         self.source()
         looked, blockers = self._registry.readiness()
         ready = {"looked": looked, "blockers": blockers, "was_ready": self._owner.was_ready}
         word = {"overall": self._registry.overall(), "counts": self._registry.counts()}
-        return {**word, **ready, "ports": self._owner.ports.bound()}
+        states = self._told(self._registry.states_of(changed))
+        return {**word, **ready, "ports": self._owner.ports.held(), "changed": states}
 
     def news(self) -> News:
         """All that they are to know."""
         from .hosting.sharing import News
 
-        return News(self._owner.document(), self._states())
+        return News(self._owner.document(), self._told(self._registry.states()))
 
-    def _states(self) -> dict[str, View]:
-        """The states of all checks, as another process takes them up."""
-        from .saved import dump_state
+    def turn(self) -> None:
+        """Whoever leads, a port may be free."""
+        self._owner.ports.inherit()
 
+    def _told(self, states: Iterable[tuple[str, Lasting]]) -> dict[str, View]:
+        """States as another process takes them up: by instants of the monotonic clock, which they share."""
         now, told = self._clock.monotonic(), {}
-        for name, (state, lasted) in self._registry.states().items():
+        for name, (state, lasted, left) in states:
             plain = {"state": dump_state(state), "paused": state.paused, "turned": state.turned}
-            told[name] = {**plain, "changed": round(now - lasted, 3), "due": self._engine.due(name)}
+            times = {"changed": round(now - lasted, 3), "due": self._engine.due(name)}
+            told[name] = {**plain, **times, "expires": None if math.isinf(left) else round(now + left, 3)}
         return told
 
     # --- what this process is among them
@@ -190,7 +215,7 @@ class Life:
         """Who is to be asked, once it has noticed that nobody could look for long."""
         polling, sharing = self._engine.polling, self.sharing
         if polling is None:
-            return self._registry if sharing is None or self._over else sharing.copy()
+            return self._registry if sharing is None or self.over else sharing.copy()
         if self._by_calls and sharing is not None and polling.store is not None:
             polling.store.renew()
         polling.notice()
@@ -209,11 +234,6 @@ class Life:
         store = None if polling is None else polling.store
         leader = store.writer if self._by_calls and store is not None and store.writer else os.getpid()
         return {**told, "leader_pid": leader, "age_s": 0.0, "problem": self.sharing.problem}
-
-    def touch(self) -> None:
-        """The others should know soon."""
-        if self.sharing is not None:
-            self.sharing.touch()
 
     def leaders_head(self) -> View:
         """What the process that polls has told last."""

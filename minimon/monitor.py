@@ -123,7 +123,7 @@ class Monitor:
         self._share, self._guest = share, False  # whether it is one of several workers that is not said otherwise
         self._further = canary, str(state_file), strict  # what equal monitors have in common, beside the checks
         self._halted = False  # whether the host has stopped it: then no request starts it
-        self.ports = Ports(lambda: self._life)
+        self.ports = Ports(self._place)
         if isinstance(checks, Check) or not isinstance(checks, Iterable):
             raise ConfigError(f"monitor {name!r}: checks must be a list of Check, got a {type(checks).__name__}")
         for check in checks:
@@ -143,6 +143,11 @@ class Monitor:
 
         return Store(path, self.name, self._clock, self._registry)
 
+    def _place(self, ending: str) -> str | None:
+        """The path of a file that equal workers have in common; None where it does not share."""
+        life = self._life
+        return None if life is None or life.sharing is None else life.sharing.board.place(ending)
+
     # --- life
 
     def start(self) -> Monitor:
@@ -150,19 +155,34 @@ class Monitor:
 
         With MINIMON_DISABLED=1 in the environment nothing happens. Where it shares, it polls or follows who does.
         """
+        halted, self._halted = self._halted, False  # from now on a signal handler that stops it means this start
         self._mind_fork()
         if disabled():
             _log.info("monitor %s is not started: %s is set", self.name, DISABLED)
             return self
         with self._engine.lock:
             if self._life is not None:
+                self._halted = halted
                 raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")
             fork.watch(self)
-            self._pid, self._halted = os.getpid(), False
+            self._pid = os.getpid()
             life = self._life = Life(self, self._engine, self._registry, self._clock)
             self._registry.tell("", "start")
             solo = (self._share or ("auto" if self._guest else "solo")) == "solo"
-            problems = life.start(None if solo else self._further)
+            try:
+                problems = life.start(None if solo else self._further)
+            except BaseException:
+                self._life = None
+                life.leave(life.end(), deadline_in(1.0))
+                raise
+            over = self._halted or life.over  # a signal handler has stopped it, in the midst of all this
+            polling = life.end() if over else None
+            self._life = None if over else self._life
+        if over:
+            deadline = deadline_in(2.0)
+            self._engine.stop(deadline)
+            life.leave(polling, deadline)
+            return self
         for problem in problems:
             _log.warning("monitor %s: %s", self.name, problem)
         self._notice()
@@ -563,7 +583,9 @@ class Monitor:
 
         What is wrong with the start is logged: it is not the client's business.
         """
-        if self._halted or (self._life is not None and self._pid == os.getpid()) or disabled():
+        if self._pid != os.getpid():
+            self._mind_fork()
+        if self._life is not None or self._halted or disabled():
             return
         try:
             self.start_worker()
@@ -617,7 +639,7 @@ class Monitor:
 
     def after_fork(self) -> None:
         """In the child: not running, fresh locks; what was seen stays and goes stale. May be started there."""
-        self._pid = os.getpid()
+        self._pid, self._halted = os.getpid(), False
         self._calling = threading.Lock()
         life, self._life = self._life, None
         polled = self._engine.polling is not None

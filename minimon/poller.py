@@ -54,7 +54,7 @@ class Poller:
         canary: Canary | None = None,
         store: Store | None = None,
         on_fall: Callable[[str], None] = lambda name: None,
-        on_news: Callable[[], None] = lambda: None,
+        on_news: Callable[[str], None] | None = None,
     ) -> None:
         self._clock, self._registry, self._notifier = clock, registry, notifier
         self._canary, self._store, self._on_fall, self._on_news = canary, store, on_fall, on_news
@@ -172,8 +172,8 @@ class Poller:
             self._notifier.put(change)
         if self._store is not None:
             self._store.touch(change.news)
-        if change.news:
-            self._on_news()
+        if change.news and self._on_news is not None:
+            self._on_news(change.name)
 
     def _tell(self, check: Check, result: Result, change: Change | None) -> None:
         """To the log."""

@@ -7,7 +7,7 @@ import math
 import threading
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from .checks import OWN, Check
@@ -61,6 +61,14 @@ EVENT_KINDS = {
     "restored": "what was known before the process ended was read from the state file",
 }
 """The kinds of events, each with its meaning."""
+
+
+class Lasting(NamedTuple):
+    """A state, and the seconds for which it has had its status and will count."""
+
+    state: CheckState
+    lasted: float
+    left: float
 
 
 class Registry:
@@ -262,14 +270,40 @@ class Registry:
             standings = self._standings(self._clock.monotonic() - self._slept)
         return aggregate(set(standings))
 
-    def states(self) -> dict[str, tuple[CheckState, float]]:
-        """The state of each check, and for how long it has had its status: as of now, each at an instant of its own."""
+    def states(self) -> Iterator[tuple[str, Lasting]]:
+        """The state of each check, as of now, each at an instant of its own."""
+        return self.each(self._lasting)
 
-        def look(history: History, at: float, awake: float) -> tuple[CheckState, float]:
-            state = self._as_of_now(history, self._monotonic())
-            return state, at - history.changed if state is history.state else awake - history.expires
+    def states_of(self, names: Iterable[str]) -> Iterator[tuple[str, Lasting]]:
+        """The same of some, of those that are there."""
+        for name in names:
+            with self._lock:
+                history = self._histories.get(name)
+                mono = self._monotonic()
+                lasting = None if history is None else self._lasting(history, mono + self._ahead, mono - self._slept)
+            if lasting is not None:
+                yield name, lasting
 
-        return dict(self.each(look))
+    def _lasting(self, history: History, at: float, awake: float) -> Lasting:
+        state = self._as_of_now(history, self._monotonic())
+        since = at - history.changed if state is history.state else awake - history.expires
+        return Lasting(state, since, history.expires - awake)
+
+    def adopt(self, name: str, newer: Lasting) -> bool:
+        """Take up what another process has seen since what it has left was written; False if that is not newer.
+
+        Its statistics are not known, but the state is.
+        """
+        with self._lock:
+            history, last = self._histories.get(name), newer.state.last
+            if history is None or history.state.paused or last is None:
+                return False
+            known, mono = history.state.last, self._monotonic()
+            if known is not None and known.when >= last.when:
+                return False
+            history.adopt(newer.state, last, mono + self._ahead - newer.lasted, mono + self._ahead)
+            history.expires = mono - self._slept + newer.left
+            return True
 
     def seen(self, name: str) -> float | None:
         """When a check was looked at last (monotonic); None when it was not yet, or is gone."""

@@ -127,9 +127,12 @@ class Store:
         """What it says; None when there is nothing."""
         try:
             with open(self._path, "rb") as file:
-                content, looks = file.read(LARGEST + 1), _looks(os.fstat(file.fileno()))
+                content, status = file.read(LARGEST + 1), os.fstat(file.fileno())
+                looks = _looks(status)
         except FileNotFoundError:
             return None
+        if self._private and status.st_uid != os.geteuid():
+            raise _LeftAloneError("it is not ours: it is left alone, and nothing is saved")
         if not content.strip():
             self._mine = looks
             return None
@@ -152,6 +155,9 @@ class Store:
         self.writer = plain["pid"] if isinstance(plain.get("pid"), int) else 0
         if not (0.0 <= saved_at < LATEST and timeline < LATEST):
             raise ValueError("a time that cannot be")
+        lag = self._clock.monotonic() - plain.get("monotonic", math.inf)
+        if self._private and lag >= 0.0:  # of the same machine: whoever has set the clock since
+            saved_at = self._clock.time() - lag
         checks = {str(name): dict(history) for name, history in plain["checks"].items()}
         self._registry.go_on(timeline)
         for history in checks.values():
@@ -264,9 +270,10 @@ class Store:
     def age(self) -> float:
         """Seconds since somebody has written it."""
         try:
-            return max(0.0, time.time() - os.stat(self._path).st_mtime)
+            age = time.time() - os.stat(self._path).st_mtime
         except OSError:
             return math.inf
+        return age if age > -1.0 else math.inf  # written before somebody has set the clock back
 
     def forget(self) -> None:
         """Remove the file: what it says is of no use."""
@@ -322,7 +329,7 @@ class Store:
             status = os.stat(self._path)
         if status is not None and not (stat.S_ISREG(status.st_mode) and status.st_mode & 0o222):
             raise _LeftAloneError("it is read-only, or no file: it is left alone, and nothing is saved")
-        if status is not None and _looks(status) != self._mine:
+        if status is not None and _looks(status) != self._mine and not self._private:  # whose lock says whose it is
             self._read()
             self._yields_until = now + QUIET
         if now < self._yields_until:
@@ -336,6 +343,7 @@ class Store:
             "name": self._name,
             "saved_at": now,
             "timeline": self._registry.timeline,
+            "monotonic": self._clock.monotonic(),
             "pid": os.getpid(),
         }
         yield f'{json.dumps(head)[:-1]}, "checks": {{'

@@ -28,7 +28,7 @@ serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
 polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
-hosting.sharing hosting.ports life monitor
+hosting.board hosting.sharing hosting.ports life monitor
 testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing selftest
 config reference table once cli_wait cli __main__
 """.split()

@@ -14,7 +14,7 @@ from minimon.checks import Check
 from minimon.errors import ConfigError, UnknownCheckError
 from minimon.history import FAILURES, RECENT
 from minimon.model import Outcome, Result, Status, stamp
-from minimon.registry import EVENTS, Registry
+from minimon.registry import EVENTS, Lasting, Registry
 from minimon.testing import FakeClock
 
 INF = float("inf")
@@ -524,3 +524,48 @@ def test_a_stamp_is_iso_8601_in_utc(seconds: float, text: str) -> None:
 def test_a_nonsense_clock_breaks_no_page(seconds: float) -> None:
     """Whatever the wall clock says, the stamp has the form of one."""
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stamp(seconds))
+
+
+# What another process has seen
+
+
+def told(*outcomes: Outcome, after: float = 0.0) -> Lasting:
+    """The state of a check in another process, so many seconds after 100."""
+    other = Fixed(fall=1)
+    other.clock.advance(after)
+    other.record(*outcomes, expires=200.0)
+    return dict(other.registry.states())["a"]
+
+
+def test_a_newer_state_is_taken_up() -> None:
+    """With its result, and when it grows old."""
+    here = Fixed(fall=1)
+    here.record(PASS)
+    here.clock.advance(5.0)
+    taken = here.registry.adopt("a", told(PASS, FAIL, after=3.0))
+    view = here.view()
+    seen = [taken, view["status"], view["last"]["outcome"], view["counts"]["fail"], view["recent"][-1]["outcome"]]
+    here.clock.advance(200.0)
+    assert [True, "down", "fail", 1, "fail", "unknown"] == [*seen, here.view()["status"]]
+
+
+def test_an_older_state_is_not() -> None:
+    """Nor one of a check that was never run."""
+    here = Fixed(fall=1)
+    here.clock.advance(10.0)
+    here.record(PASS)
+    taken = [here.registry.adopt("a", each) for each in (told(FAIL), told())]
+    assert ([False, False], "up") == (taken, here.view()["status"])
+
+
+def test_a_state_of_an_unknown_check_is_left_out() -> None:
+    """So is one of a check that is paused here."""
+    here = Fixed()
+    here.registry.pause("a", True)
+    assert [False, False] == [here.registry.adopt(name, told(FAIL)) for name in ("a", "b")]
+
+
+def test_the_states_of_some_are_told() -> None:
+    """Of those that are there."""
+    here = Fixed()
+    assert ["a"] == [name for name, _ in here.registry.states_of(["b", "a"])]

@@ -1023,3 +1023,48 @@ print(json.dumps(test_store.fuzz(test_store.Path({str(path)!r}), 7, {files})))
 """
     ended = python(code, timeout=120.0)
     assert (0, []) == (ended.returncode, json.loads(ended.stdout)), ended.stderr
+
+
+# --- of several workers
+
+
+def private(path: Path, clock: FakeClock, check: Check) -> tuple[Store, Registry]:
+    """One that is for the next worker, and what knows of the check."""
+    registry = Registry(clock)
+    registry.add(check, 10.0)
+    return Store(path, "shop", clock, registry, private=True), registry
+
+
+def test_the_next_worker_goes_by_the_monotonic_clock(tmp_path: Path) -> None:
+    """Somebody has set the wall clock back since: what was seen grows old all the same."""
+    clock, check = FakeClock(wall=WALL), Check("a", lambda: True)
+    first, registry = private(tmp_path / "state", clock, check)
+    registry.record(check, Result("a", Outcome.PASS, when=clock.time(), started=clock.monotonic()), 30.0)
+    first.save()
+    clock.advance(31.0)
+    clock.jump_wall(-3600.0)
+    second, registry = private(tmp_path / "state", clock, check)
+    second.load()
+    assert ("unknown", "stale: no run finished in time") == (
+        registry.state("a").status,
+        registry.state("a").explanation,
+    )
+
+
+def test_what_was_written_in_the_future_is_old(tmp_path: Path) -> None:
+    """The clock was set back: nobody waits until it is there again."""
+    store, _ = private(tmp_path / "state", FakeClock(wall=WALL), Check("a", lambda: True))
+    store.save()
+    seen = store.age() < 60.0
+    os.utime(tmp_path / "state", (4e9, 4e9))
+    assert (True, math.inf) == (seen, store.age())
+
+
+def test_who_has_written_it_is_known(tmp_path: Path) -> None:
+    """Another one that has read it has not."""
+    clock, check = FakeClock(wall=WALL), Check("a", lambda: True)
+    (first, _), (second, _) = (private(tmp_path / "state", clock, check) for _ in range(2))
+    seen = [first.wrote_last, second.wrote_last]
+    first.save()
+    seen += [first.wrote_last, second.wrote_last, second.renew(), second.renew()]
+    assert [True, True, True, False, True, False] == seen

@@ -15,6 +15,7 @@ from ..errors import UnknownCheckError
 from ..evaluate import gone_stale
 from ..model import CheckState, View, stamp
 from ..saved import load_state
+from ..serve.exposition import to_json
 
 FORM = 1
 """The form of the file."""
@@ -41,22 +42,17 @@ class Texts:
             comma = b",\n"
 
 
-def to_json(value: Any) -> bytes:
-    """As short as it can be. Raises ValueError for what is no number."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
 def head(told: View) -> bytes:
     """The file of the head."""
     return to_json({KEY: FORM, **told}) + b"\n"
 
 
-def document(whose: View, snapshot: View, states: View, views_as: Texts, states_as: Texts) -> list[bytes]:
+def document(whose: View, snapshot: View, states: Mapping[str, View], views_as: Texts, states_as: Texts) -> list[bytes]:
     """That of the document, and of the states as they are taken up by others; in pieces."""
     rest = {key: value for key, value in snapshot.items() if key != "checks"}
     checks, told = views_as.members(snapshot["checks"]), states_as.members(states)
-    begin = to_json({KEY: FORM, **whose})[:-1] + b',"document":' + to_json(rest)[:-1] + b',"checks":{'
-    return [begin, *checks, b'}},"states":{', *told, b"}}\n"]
+    begin = to_json({KEY: FORM, **whose})[:-1] + b', "document": ' + to_json(rest)[:-1] + b', "checks": {'
+    return [begin, *checks, b'}}, "states": {', *told, b"}}\n"]
 
 
 def read(content: bytes) -> View:
@@ -168,6 +164,14 @@ class Copy:
         view = {**views[name], "status": state.status.value, "since": stamp(state.since)}
         view["explanation"] = state.explanation
         return check, state, self._now() - states[name]["changed"], view
+
+    def left(self) -> dict[str, View]:
+        """The states that were told, for who takes over: those of the document, and what has changed since."""
+        try:
+            states = self._load()["states"]
+        except (OSError, ValueError):
+            states = {}
+        return {**states, **self.head.get("changed", {})}
 
     def due(self, name: str) -> float | None:
         """When it is polled next (monotonic)."""

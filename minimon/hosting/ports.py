@@ -1,91 +1,88 @@
 """The ports on which servers of this process answer for a monitor: of several workers one can have a port.
 
-A follower leaves alone what the process that polls has, and takes it when that one is gone.
+Which one it is says a lock beside that of the leader. The others leave the port alone, and take it when it is free.
 """
 
 from __future__ import annotations
 
+import binascii
 import threading
-import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-PATIENCE = 1.0
-"""Seconds in which the process that polls gets to tell which ports it has."""
-STEP = 0.05
-"""Seconds between two looks."""
-
-
-class Worker(Protocol):
-    """Whose ports they are: the life of a Monitor."""
-
-    @property
-    def role(self) -> str:
-        """leader, follower or solo."""
-
-    def touch(self) -> None:
-        """The others should know soon."""
-
-    def leaders_head(self) -> Any:
-        """What the process that polls has told last."""
+from .leader import Lock
 
 
 class Ports:
-    """Of one monitor. Any thread may call any method. `worker()` is None while it does not run."""
+    """Of one monitor. Any thread may call any method.
 
-    def __init__(self, worker: Callable[[], Worker | None]) -> None:
-        self._worker = worker
+    `place(ending)` is the path of a file that equal workers have in common; None where nobody shares.
+    """
+
+    def __init__(self, place: Callable[[str], str | None]) -> None:
+        self._place = place
         self._reset()
 
     def _reset(self) -> None:
-        # Guards what follows. A leaf: no server is called under it.
+        # Guards what follows. No server is called under it.
         self._lock = threading.RLock()
-        self._bound: set[str] = set()
-        self._waiting: dict[str, Callable[[], bool]] = {}
+        self._held: dict[str, Lock] = {}
+        self._waiting: dict[str, tuple[Lock, Callable[[], bool]]] = {}
 
-    def is_taken(self, address: str, bind: Callable[[], bool]) -> bool:
-        """Whether the process that polls serves there. Then `bind()` is called when this one polls, until it is True.
-
-        Waits for a second at most, for that one may just have begun.
-        """
-        deadline = time.monotonic() + PATIENCE
-        while (worker := self._worker()) is not None and worker.role == "follower":
-            if address in worker.leaders_head().get("ports", ()):
-                with self._lock:
-                    self._waiting[address] = bind
-                return True
-            if time.monotonic() >= deadline:
-                return False
-            threading.Event().wait(STEP)
-        return False
-
-    def take(self, address: str) -> None:
-        """A server has bound it."""
+    def claim(self, address: str, bind: Callable[[], bool]) -> bool:
+        """Whether the caller may bind it. False when another worker has it: then `bind()` is called when it is free."""
+        path = self._place(f"{binascii.crc32(address.encode()):08x}.port")
+        if path is None:
+            return True
+        lock = Lock(path)
+        try:
+            ours = lock.take()
+        except (OSError, ImportError):  # then the system says whose it is
+            return True
         with self._lock:
-            self._bound.add(address)
-            self._waiting.pop(address, None)
-        worker = self._worker()
-        if worker is not None:
-            worker.touch()
+            if ours:
+                self._held[address] = lock
+            else:
+                self._waiting[address] = lock, bind
+        return ours
 
     def leave(self, address: str) -> None:
-        """It has not, or does no more."""
+        """The caller has it no more, or waits for it no more."""
         with self._lock:
-            self._bound.discard(address)
-            self._waiting.pop(address, None)
+            held, (waiting, _) = self._held.pop(address, None), self._waiting.pop(address, (None, None))
+        if held is not None:
+            held.remove()
+        if waiting is not None:
+            waiting.drop()
 
-    def bound(self) -> list[str]:
+    def held(self) -> list[str]:
         """Those that this process has."""
         with self._lock:
-            return sorted(self._bound)
+            return sorted(self._held)
 
     def inherit(self) -> None:
-        """This process polls: bind what is waited for, as soon as it is free."""
+        """Bind what is waited for, if it is free."""
         with self._lock:
-            waiting = list(self._waiting.values())
-        for bind in waiting:
-            bind()
+            waiting = list(self._waiting.items())
+        for address, (lock, bind) in waiting:
+            if lock.take():
+                with self._lock:
+                    still = self._waiting.get(address) == (lock, bind)
+                    if still:
+                        self._held[address] = lock
+                if not still:
+                    lock.drop()
+                elif bind():
+                    with self._lock:
+                        self._waiting.pop(address, None)
+                else:  # whoever has served there has not ended yet
+                    with self._lock:
+                        self._held.pop(address, None)
+                    lock.drop()
 
     def after_fork(self) -> None:
         """In the child: no server has begun yet."""
+        locks: list[Any] = [*self._held.values(), *(lock for lock, _ in self._waiting.values())]
+        for lock in locks:
+            lock.after_fork()
         self._reset()

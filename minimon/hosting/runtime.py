@@ -21,7 +21,10 @@ from typing import Any
 
 from .. import __version__
 from ..checks import VALUES, Check
+from ..log import logger
 from ..text import short
+
+_log = logger("sharing")
 
 FOLDER = "MINIMON_RUNTIME_DIR"
 """The variable of the environment that names the folder."""
@@ -64,26 +67,34 @@ def _told(value: Any) -> Any:
     code = getattr(getattr(value, "__func__", value), "__code__", None)
     where = "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
     kind = value if hasattr(value, "__qualname__") else type(value)
-    shown = [f"{kind.__module__}.{kind.__qualname__}", where, "" if owner is None else type(owner).__qualname__]
-    return shown if kind is value else [*shown, _repr(value)]
+    module = "__main__" if kind.__module__ == "__mp_main__" else kind.__module__  # as a spawned child calls it
+    shown = [f"{module}.{kind.__qualname__}", where, "" if owner is None else type(owner).__qualname__]
+    return shown if kind is value else [*shown, _letters(value)]
 
 
-def _repr(value: Any) -> str:
-    """What an object says of itself, but for addresses, which differ between processes."""
+def _letters(value: Any) -> str:
+    """What an object says of itself, but for what differs between processes: addresses, and the order of sets."""
     try:
-        return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
+        return "".join(sorted(re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))))
     except Exception:
         return ""
 
 
 def runtime_folder(environ: Mapping[str, str]) -> str:
-    """The first folder that is private and can be written, made if need be. Raises OSError, with all reasons."""
+    """The first folder that is private and can be written, made if need be. Raises OSError, with all reasons.
+
+    One that the host has said, and that cannot be used, is warned of.
+    """
     wrong = []
     for path, given in _candidates(environ):
         try:
-            return _minded(path, given)
+            found = _minded(path, given)
         except OSError as error:
             wrong.append(f"{path}: {short(error.strerror or str(error), 100)}")
+            continue
+        if environ.get(FOLDER) and not given:
+            _log.warning("%s is not used, but %s: %s", FOLDER, found, wrong[0])
+        return found
     raise OSError("; ".join(wrong) or "there is no temporary folder")
 
 

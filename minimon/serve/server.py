@@ -81,6 +81,7 @@ class HealthCheckServer:
         self.thread: threading.Thread | None = None
         self._past: list[tuple[Httpd, threading.Thread]] = []  # those that were stopped, and have not ended
         self._waits: tuple[Subject, ...] | None = None  # whom to serve once the port is free: another worker has it
+        self._ports: Any = None  # where it was claimed
         self._pid = os.getpid()
         # Guards httpd, thread, _past, _waits. Reentrant: a signal handler may stop the server within its start.
         self._lock = threading.RLock()
@@ -90,8 +91,8 @@ class HealthCheckServer:
 
         Without a subject every answer is 503; with several it is healthy only if all are. Raises PortError when the
         address cannot be bound, LifecycleError when it runs already. With MINIMON_DISABLED=1 in the environment nothing
-        happens. Where several workers share a Monitor (see `help hosts`) the one that polls serves; when another one
-        takes over, that one does. Start the Monitor first.
+        happens. Where several workers share a Monitor (see `help hosts`) one of them serves; when it ends, another one
+        does. Start the Monitor first.
         """
         if disabled():
             _log.info("health server is not started: %s is set", DISABLED)
@@ -101,15 +102,20 @@ class HealthCheckServer:
         subjects = () if server_instance is None else (server_instance, *others)
         self._mind_fork()
         wanted = self._wanted if self._wanted_port or self.host.startswith(UNIX) else ""
-        taken = wanted and any(ports.is_taken(wanted, self._bind_later) for ports in _ports_of(subjects))
         with self._lock:
             if self.httpd is not None or self._waits is not None:
                 raise LifecycleError(f"the health server runs already on {self._shown}; stop() it first")
             fork.watch(self)
+            self._ports = next(iter(_ports_of(subjects)), None) if wanted else None
+            taken = self._ports is not None and not self._ports.claim(wanted, self._bind_later)
             if taken:
                 self._waits = subjects
             else:
-                self._listen(subjects)
+                try:
+                    self._listen(subjects)
+                except BaseException:
+                    self._leave_port()
+                    raise
         if taken:
             _log.info("health server: another worker serves on %s; this one will when that is gone", self._shown)
         return self
@@ -132,12 +138,16 @@ class HealthCheckServer:
                 httpd.server_close()
                 raise LifecycleError(f"the health server got no thread: {error}; raise the system's limit") from error
             self.httpd, self.thread, self.port = httpd, thread, httpd.server_port
-        for ports in _ports_of(subjects):
-            ports.take(self._wanted)
         _log.info("health server started on %s", self._shown)
 
+    def _leave_port(self) -> None:
+        """Let another worker have it."""
+        ports, self._ports = self._ports, None
+        if ports is not None:
+            ports.leave(self._wanted)
+
     def _bind_later(self) -> bool:
-        """This process polls now: serve, if the port is free. Whether there is nothing more to do."""
+        """No other worker has the port any more: serve, if it is free. Whether there is nothing more to do."""
         with self._lock:
             subjects, self._waits = self._waits, None
             if subjects is None:
@@ -191,9 +201,7 @@ class HealthCheckServer:
         ended = [each for each in past if _end(*each, deadline)]
         with self._lock:
             self._past = [each for each in self._past if each not in ended]
-        for httpd, _ in past:
-            for ports in _ports_of([each.subject for each in httpd.answers.asker.subjects]):
-                ports.leave(self._wanted)
+        self._leave_port()
         if runs:
             _log.info("health server on %s stopped", self._shown)
         return len(ended) == len(past)
@@ -224,7 +232,7 @@ class HealthCheckServer:
         self._pid = os.getpid()
         lives = [httpd for httpd, _ in self._past]
         lives += [] if self.httpd is None else [self.httpd]
-        self.httpd, self.thread, self._past, self._waits = None, None, [], None
+        self.httpd, self.thread, self._past, self._waits, self._ports = None, None, [], None, None
         self._lock = threading.RLock()
         for httpd in lives:
             httpd.after_fork()
@@ -249,7 +257,7 @@ def _end(httpd: Httpd, thread: threading.Thread, deadline: float) -> bool:
 
 def _ports_of(subjects: Iterable[Any]) -> list[Any]:
     """What tells, of those that several workers share, who of them serves."""
-    return [subject.ports for subject in subjects if hasattr(subject, "ports") and hasattr(subject.ports, "is_taken")]
+    return [subject.ports for subject in subjects if hasattr(subject, "ports") and hasattr(subject.ports, "claim")]
 
 
 def _is_local(host: str) -> bool:

@@ -38,9 +38,9 @@ def told(clock: FakeClock, *, paused: bool = False) -> dict[str, Any]:
     other.record(check, Result("a", Outcome.PASS, when=clock.time(), elapsed=0.5, started=clock.monotonic()), 30.0)
     if paused:
         other.pause("a", True)
-    state, lasted = other.states()["a"]
+    state, lasted, left = dict(other.states())["a"]
     plain = {"state": dump_state(state), "paused": paused, "turned": state.turned}
-    states = {"a": {**plain, "changed": clock.monotonic() - lasted, "due": 99.0}}
+    states = {"a": {**plain, "changed": clock.monotonic() - lasted, "due": 99.0, "expires": clock.monotonic() + left}}
     pieces = document({"monotonic": clock.monotonic()}, {"service": {}, **other.snapshot()}, states, Texts(), Texts())
     return read(b"".join(pieces))
 
@@ -116,6 +116,21 @@ def test_what_is_no_snapshot_is_refused(content: bytes) -> None:
         read(content)
 
 
+def test_what_is_left_is_what_was_told_last(clock: FakeClock, registry: Registry) -> None:
+    """The head has what has changed since the document was written."""
+    whole = told(clock)
+    newer = {**whole["states"]["a"], "paused": True}
+    there = Copy({**HEAD, "changed": {"a": newer}}, lambda: whole, registry, clock.monotonic)
+    assert ({"a": whole["states"]["a"]}, {"a": newer}) == (copy(clock, registry).left(), there.left())
+
+
+def test_an_odd_value_keeps_nobody_from_being_told(clock: FakeClock) -> None:
+    """What JSON has no word for is told in plain form."""
+    odd = {"a": {"x": float("nan"), "y": {1}, "z": object}}
+    pieces = document({}, {"overall": "healthy", "checks": odd}, odd, Texts(), Texts())
+    assert None is read(b"".join(pieces))["document"]["checks"]["a"]["x"]
+
+
 def test_a_head_is_read_back() -> None:
     """Between form and content nothing is lost."""
     assert {"minimon_snapshot": 1, **HEAD} == read(head(HEAD))
@@ -129,7 +144,7 @@ def test_what_is_the_same_is_not_written_anew() -> None:
             return False
 
     texts = Texts()
-    assert [[b'"a":{"status":"up"}']] * 2 == [list(texts.members({"a": Odd(status=word)})) for word in ("up", "down")]
+    assert [[b'"a":{"status": "up"}']] * 2 == [list(texts.members({"a": Odd(status=word)})) for word in ("up", "down")]
 
 
 def test_what_has_changed_is() -> None:

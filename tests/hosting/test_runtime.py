@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import pathlib
 from typing import Any
 
 import pytest
+from support import python
 
 from minimon import Check
-from minimon.hosting.leader import Lock
+from minimon.hosting.leader import Lock, is_dead
 from minimon.hosting.runtime import key_of, runtime_folder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="of Unix")
@@ -80,6 +82,51 @@ def test_a_repr_that_fails_is_no_reason_to_fail() -> None:
     assert key(Check("a", Odd())) == key(Check("a", Odd()))
 
 
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """A check with a set."""
+
+    names: frozenset[str]
+
+    def __call__(self) -> bool:
+        """Run it."""
+        return True
+
+
+def test_the_order_of_a_set_is_of_no_meaning() -> None:
+    """It differs between processes."""
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from hosting.test_runtime import *\n"
+        "print(key(Check('a', Wanted(frozenset('abcdefgh')))))"
+    )
+    assert 1 == len({python(code, "-X", "utf8").stdout for _ in range(3)})
+
+
+def test_a_spawned_child_is_of_the_same_program() -> None:
+    """multiprocessing calls its main module otherwise."""
+
+    def one() -> bool:
+        return True
+
+    def two() -> bool:
+        return True
+
+    two.__code__ = one.__code__
+    one.__module__, two.__module__ = "__main__", "__mp_main__"
+    two.__qualname__ = one.__qualname__
+    assert key(Check("a", one)) == key(Check("a", two))
+
+
+def test_a_folder_of_the_hosts_that_is_not_used_is_warned_of(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has said where."""
+    (tmp_path / "file").touch()
+    found = runtime_folder({"MINIMON_RUNTIME_DIR": str(tmp_path / "file"), "XDG_RUNTIME_DIR": str(tmp_path)})
+    assert [f"MINIMON_RUNTIME_DIR is not used, but {found}"] == [one.partition(": ")[0] for one in caplog.messages]
+
+
 def test_the_hosts_folder_is_made(tmp_path: pathlib.Path) -> None:
     """For its owner alone."""
     found = pathlib.Path(runtime_folder({"MINIMON_RUNTIME_DIR": str(tmp_path / "a" / "b")}))
@@ -145,6 +192,42 @@ def test_who_waits_finds_the_new_file(path: str) -> None:
     first.remove()
     assert [True, False, True] == [*seen, any(second.take() for _ in range(2))]
     second.drop()
+
+
+def test_who_has_the_lock_is_told(path: str) -> None:
+    """Until it is dropped: then it is empty."""
+    first, second = Lock(path), Lock(path)
+    first.take(mark="123"), second.take()
+    seen = second.mark()
+    first.drop()
+    assert ("123", "", 0) == (seen, second.mark(), os.stat(path).st_size)
+    second.drop()
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: pathlib.Path) -> None:
+    """Something has tidied up too well."""
+    lock = Lock(str(tmp_path / "gone" / "a.lock"))
+    assert (True, 0o700) == (lock.take(), (tmp_path / "gone").stat().st_mode & 0o777)
+    lock.drop()
+
+
+@pytest.mark.parametrize(
+    "pid", ["", "x", "-1", str(1 << 70), str(os.getpid())], ids=["none", "text", "-1", "huge", "own"]
+)
+def test_who_may_live_is_not_dead(pid: str) -> None:
+    """Nobody's lock is taken away for less."""
+    assert not is_dead(pid)
+
+
+def test_one_that_has_ended_is_dead() -> None:
+    """Also while nobody has asked for its exit code."""
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    seen = is_dead(str(pid)) or not os.path.isdir("/proc/self")
+    os.waitpid(pid, 0)
+    assert (True, True) == (seen, is_dead(str(pid)))
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo"])

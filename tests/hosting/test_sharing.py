@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import signal
 import threading
 import time
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 from hosting.workers import SHARED, workers
-from support import our_threads, wait_until
+from support import our_threads, python, wait_until
 
 from minimon.clock import SystemClock
+from minimon.hosting.copy import head
 from minimon.hosting.leader import Lock
 from minimon.hosting.sharing import News, Sharing
 from minimon.registry import Registry
@@ -226,6 +228,76 @@ def test_a_corrupt_snapshot_is_not_believed(tmp_path: pathlib.Path) -> None:
         assert "degraded" == follower.soon("monitor.overall()", "degraded")
 
 
+def test_a_follower_that_was_stopped_too_believes_nothing_old(tmp_path: pathlib.Path) -> None:
+    """It was not there to see it grow old; it is, nevertheless."""
+    with workers(tmp_path) as (leader, follower):
+        follower.soon("monitor.overall()", "degraded")
+        for each in (leader, follower):
+            os.kill(each.pid, signal.SIGSTOP)
+        threading.Event().wait(2.5)  # nothing tells that time has passed
+        os.kill(follower.pid, signal.SIGCONT)
+        try:
+            assert "unknown" == follower.ask("monitor.overall()")
+        finally:
+            os.kill(leader.pid, signal.SIGCONT)
+
+
+def test_what_was_told_is_not_taken_back_by_a_takeover(tmp_path: pathlib.Path) -> None:
+    """The leader is killed before it could save what it has told; the next one does not poll at once."""
+    code = """
+busy = [Check(str(i), works, every=0.05, critical=False) for i in range(5)]
+late = Check("late", works, every=0.1, initial_delay=1.0, fall=2)
+monitor = Monitor([late, *busy], name="shop", share="auto").start()
+"""
+    with workers(tmp_path, 2, code=code) as (leader, follower):
+        follower.soon('monitor.state("late").status', "up")
+        leader.ask("known.update(answer=False)")
+        follower.soon('monitor.state("late").status', "down")
+        leader.kill()
+        seen = [follower.ask("monitor.overall()")]
+        follower.soon(ROLE, "leader")
+        assert ["unhealthy", "unhealthy", "down"] == [
+            *seen,
+            follower.ask("monitor.overall()"),
+            follower.ask('monitor.state("late").status'),
+        ]
+
+
+def test_a_probe_that_tells_odd_things_silences_nobody(tmp_path: pathlib.Path) -> None:
+    """Not a number, a set, an object of the host's."""
+    code = """
+from minimon import Probe, Response
+class Odd(Probe):
+    def __call__(self, timeout):
+        return Response(status_code=200, transport={"x": float("nan"), "y": {1}, "z": self})
+monitor = Monitor([Check("odd", Odd(), every=0.1, initial_delay=0)], name="shop", share="auto").start()
+"""
+    with workers(tmp_path, 2, code=code) as (_, follower):
+        assert "up" == follower.soon('monitor.state("odd").status', "up")
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: pathlib.Path) -> None:
+    """There is one leader again, and nobody is without a word for long."""
+    with workers(tmp_path / "here") as both:
+        both[1].soon("monitor.overall()", "degraded")
+        shutil.rmtree(tmp_path / "here")
+        assert wait_until(lambda: sorted(each.ask(ROLE) for each in both) == ["follower", "leader"])
+        assert ["degraded"] * 2 == [each.soon("monitor.overall()", "degraded") for each in both]
+
+
+def test_something_in_place_of_the_state_keeps_nobody_from_leading(tmp_path: pathlib.Path) -> None:
+    """It is left alone, and that is told."""
+    with workers(tmp_path) as (leader, follower):
+        follower.soon("monitor.overall()", "degraded")
+        state = next(tmp_path.glob("*.state"))
+        os.kill(leader.pid, signal.SIGSTOP)
+        state.unlink()
+        state.mkdir()
+        leader.kill()
+        assert "leader" == follower.soon(ROLE, "leader")
+        assert [True] == ["not left to the next worker" in each for each in follower.ask("said")]
+
+
 OTHERS = {
     "another name": SHARED.replace('"shop"', '"shed"'),
     "another check": SHARED.replace("checks()", "checks()[:1]"),
@@ -344,6 +416,32 @@ def test_one_of_them_has_the_port(tmp_path: pathlib.Path) -> None:
         assert [[]] * 2 == [each.ask("said") for each in others]
 
 
+def test_a_server_that_comes_late_waits_as_well(tmp_path: pathlib.Path) -> None:
+    """The leader's too: another worker has the port already, and answers for all."""
+    port = free_port()
+    with workers(tmp_path, 2, code=SHARED + f"server = HealthCheckServer(port={port})\n") as (leader, follower):
+        seen = [each.ask("server.start(monitor).httpd is not None") for each in (follower, leader)]
+        follower.ask("server.stop()")
+        assert ([True, False], True) == (seen, leader.soon("server.httpd is not None", True))
+
+
+def test_a_server_outlives_the_monitor(tmp_path: pathlib.Path) -> None:
+    """It has the port until it is stopped itself; who comes meanwhile waits."""
+    code = SERVED.format(port=free_port())
+    with workers(tmp_path, 1, code=code) as (first,):
+        first.ask("monitor.stop()")
+        with workers(tmp_path, 1, code=code) as (second,):
+            seen = [second.ask("server.httpd is not None"), first.ask("server.stop()")]
+            assert [False, True, True] == [*seen, second.soon("server.httpd is not None", True)]
+
+
+def test_no_file_is_left_of_a_port(tmp_path: pathlib.Path) -> None:
+    """Nor a reference to the server."""
+    with workers(tmp_path, 2, code=SERVED.format(port=free_port())) as both:
+        assert [True] * 4 == [each.ask(stop) for stop in ("server.stop()", "monitor.stop()") for each in both]
+        assert [".lock"] == [path.suffix for path in tmp_path.iterdir()]
+
+
 def test_a_port_that_is_taken_by_another_is_an_error(tmp_path: pathlib.Path) -> None:
     """It is not the leader's."""
     import socket
@@ -416,9 +514,12 @@ class Slow:
     def follow(self) -> None:
         """It never led."""
 
-    def head(self) -> dict[str, Any]:
+    def head(self, changed: object) -> dict[str, Any]:
         """Nothing."""
         return {}
+
+    def turn(self) -> None:
+        """Nothing."""
 
     def news(self) -> News:
         """Nothing."""
@@ -439,3 +540,129 @@ def test_a_stop_waits_for_nobody_for_ever(tmp_path: pathlib.Path) -> None:
     slow.gate.set()
     assert wait_until(lambda: first.take() and our_threads() == [])
     first.drop()
+
+
+class Dumb(Slow):
+    """A leader that cannot tell anything."""
+
+    def lead(self) -> None:
+        """At once."""
+
+    def head(self, changed: object) -> dict[str, Any]:
+        """No."""
+        raise OSError("no space left")
+
+
+KEY = "a-0123456789abcdef"
+
+
+def sharing(folder: pathlib.Path, group: Slow) -> Sharing:
+    """One that takes its turns by hand."""
+    return Sharing(str(folder), KEY, group, Registry(SystemClock()))
+
+
+def test_a_leader_that_cannot_tell_anything_keeps_its_lock(tmp_path: pathlib.Path) -> None:
+    """Though what another one, dead by now, has told is still there."""
+    before = {"monotonic": -100.0, "period_s": 0.75, "pid": 1 << 22, "overall": "healthy"}
+    (tmp_path / f"{KEY}.json").write_bytes(head(before))
+    leader, follower = sharing(tmp_path, Dumb()), sharing(tmp_path, Dumb())
+    seen = [leader.join(), follower.join()]
+    for _ in range(4):
+        leader.turn(), follower.turn()
+    assert ([True, False], (True, False), "OSError: no space left") == (
+        seen,
+        (leader.leads, follower.leads),
+        leader.problem,
+    )
+    leader.release(time.monotonic()), follower.release(time.monotonic())
+
+
+def test_one_that_is_leaving_has_no_twin(tmp_path: pathlib.Path) -> None:
+    """Another life of the same monitor may begin while it does."""
+    first, second = sharing(tmp_path, Dumb()), sharing(tmp_path, Dumb())
+    first.join()
+    seen = [second.has_twin]
+    first.leaving = True
+    assert [True, False] == [*seen, second.has_twin]
+    first.release(time.monotonic())
+
+
+class Writes:
+    """A state file that is being written."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+
+    def stop(self, deadline: float) -> bool:
+        """Whether it is, by then."""
+        return self.gate.wait(max(0.0, min(10.0, deadline - time.monotonic())))
+
+
+def test_the_lock_is_kept_until_all_is_written(tmp_path: pathlib.Path) -> None:
+    """Else two would write the file; the thread gives it back."""
+    first, lock, last = sharing(tmp_path, Dumb()), Lock(str(tmp_path / f"{KEY}.lock")), Writes()
+    first.join()
+    first.start()
+    first.release(time.monotonic() + 0.05, last)  # type: ignore[arg-type]
+    seen = lock.take()
+    last.gate.set()
+    assert (False, True) == (seen, wait_until(lock.take))
+    lock.drop()
+    assert first.stop(time.monotonic() + 5.0)
+
+
+INTERRUPTED = """
+import os, sys, threading
+sys.path.insert(0, "tests")
+from minimon import Check, Monitor
+from support import our_threads, python, wait_until
+
+def works():
+    return True
+
+def start(share, turn):
+    "Stop the monitor when so many lines of its start were run: whether that was in the midst of it."
+    monitor = Monitor([Check("a", works, every=0.05)], share=share, on_change=print if turn < 0 else works)
+    left = [turn]
+
+    def trace(frame, event, argument):
+        if "minimon" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] == 0:
+                sys.settrace(None)
+                monitor.stop(0.5)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        monitor.start()
+    finally:
+        sys.settrace(None)
+    if left[0] > 0:
+        monitor.stop()
+    return left[0] <= 0, monitor.running, wait_until(lambda: our_threads() == [], 2.0) or our_threads()
+
+for share in ("solo", "auto"):
+    turn, seen = 2, set()  # before the first line it is a stop before the start
+    while True:
+        inside, runs, threads = start(share, turn)
+        seen.add((runs, str(threads)))
+        if not inside:
+            break
+        turn += STEP
+    files = os.listdir(os.environ["MINIMON_RUNTIME_DIR"])
+    print(share, turn > 100, seen, sorted(each.rpartition(".")[2] for each in files))
+"""
+
+
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.long)])
+def test_a_start_that_is_stopped_in_the_midst_leaves_nothing(tmp_path: pathlib.Path, step: int) -> None:
+    """As a signal handler does, at any line: no thread, no lock."""
+    code = f"import os\nos.environ['MINIMON_RUNTIME_DIR'] = {str(tmp_path)!r}\n" + INTERRUPTED.replace(
+        "STEP", str(step)
+    )
+    told = "solo True {(False, 'True')} []\nauto True {(False, 'True')} ['lock']\n"
+    ended = python(code, timeout=300)
+    assert (told, "") == (ended.stdout, ended.stderr)
