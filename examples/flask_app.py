@@ -1,4 +1,4 @@
-"""A Flask application with minimon before it: `flask --app examples/flask_app run --no-reload`, or this file."""
+"""A Flask application with minimon before it: `flask --app examples/flask_app run --reload`, or this file."""
 
 from flask import Flask
 
@@ -18,5 +18,4 @@ def shop():
 
 
 if __name__ == "__main__":
-    with monitor:
-        app.run(port=8000)
+    app.run(port=8000)

@@ -18,6 +18,6 @@ def shop(environ, start_response):
 application = monitor.wrap_wsgi(shop, details="always")
 
 if __name__ == "__main__":
-    with monitor, make_server("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8000, application) as server:
+    with make_server("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8000, application) as server:
         print(f"http://127.0.0.1:{server.server_port}/ and /health, the page at /-/", flush=True)
         server.serve_forever()

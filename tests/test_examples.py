@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -54,7 +55,7 @@ def health_of(line: str) -> dict[str, str]:
 def test_the_index_names_every_example() -> None:
     """examples/README.md has a row for each file beside it."""
     named = set(re.findall(r"\]\((\w+\.\w+)\)", (EXAMPLES / "README.md").read_text()))
-    assert named == {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".json")}
+    assert named == {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".json", ".ini")}
 
 
 def test_embed_answers_for_its_host() -> None:
@@ -87,6 +88,20 @@ def test_a_job_is_waited_for() -> None:
     command = [sys.executable, "examples/waiting.py"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=environment())
     assert ["done after 4 attempts: {'state': 'done'}"] == ended.stdout.splitlines()[4:], ended.stderr
+
+
+def test_a_pool_has_one_that_polls(tmp_path: pathlib.Path) -> None:
+    """All processes know what one of them polls."""
+    ended = subprocess.run(
+        [sys.executable, "examples/pool.py"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=ROOT,
+        env=environment(MINIMON_RUNTIME_DIR=str(tmp_path)),
+    )
+    said = [re.fullmatch(r"job (\d) by the (leader|follower) \d+: healthy", line) for line in ended.stdout.splitlines()]
+    assert (["0", "1", "2", "3", "4", "5"], "") == ([one and one[1] for one in said], ended.stderr)
 
 
 def test_resources_are_polled_from_a_file() -> None:

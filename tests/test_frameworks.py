@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ FRAMEWORKS = {"wsgi": "wsgiref", "flask": "flask", "django": "django", "starlett
 
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
-def example(request: pytest.FixtureRequest) -> Any:
-    """What the file of an example defines, and how its application is asked; its monitor runs."""
+def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What the file of an example defines, and how its application is asked; the first request starts its monitor."""
     if importlib.util.find_spec(FRAMEWORKS[request.param]) is None:
         pytest.skip(f"{FRAMEWORKS[request.param]} is not installed")
     name = f"example_of_{request.param}"
@@ -24,9 +25,14 @@ def example(request: pytest.FixtureRequest) -> Any:
     assert spec is not None and spec.loader is not None
     sys.modules[name] = module = importlib.util.module_from_spec(spec)  # Django imports its routes by that name
     spec.loader.exec_module(module)
-    with module.monitor:
-        assert wait_until(lambda: module.monitor.readiness()["ready"], 10.0)
-        yield module.application, over_asgi if request.param == "starlette" else over_wsgi
+    ask = over_asgi if request.param == "starlette" else over_wsgi
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIMON_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        try:
+            assert wait_until(lambda: ask(module.application, "/readyz")[0] == 200, 10.0)
+            yield module.application, ask
+        finally:
+            module.monitor.stop()
     del sys.modules[name]
 
 

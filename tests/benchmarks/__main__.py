@@ -42,6 +42,7 @@ ROWS = {
     "serving": "serving",
     "abuse": "abuse",
     "jsonpath": "queries",
+    "guests": "guests",
     "day": "day",
     "blackhole": "blackhole",
 }

@@ -1,0 +1,3 @@
+"""What the harness touches, so that a development server loads its application anew."""
+
+ANSWER = b"the shop is open\n"
