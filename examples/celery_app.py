@@ -1,6 +1,6 @@
 """A Celery application, whose workers have no web application: `celery -A celery_app worker`, and one health port.
 
-Each process of the pool starts the monitor, one of them polls and listens; another takes over both when it dies.
+Each process of the pool starts the monitor: one of them polls, and one listens; others take over when those die.
 """
 
 import os

@@ -40,6 +40,9 @@ class Owner(Protocol):
     def document(self) -> View:
         """What this process knows."""
 
+    def is_twin(self, key: str) -> bool:
+        """Whether this process has an equal one that was made before."""
+
 
 class Life:
     """One of them. Any thread may call any method."""
@@ -53,12 +56,12 @@ class Life:
 
     # --- from start to stop
 
-    def start(self, further: Any = None) -> list[str]:
-        """Poll, or follow who does: alone if `further`, which equal workers have in common, is None. Under the lock.
+    def start(self, key: str | None) -> list[str]:
+        """Poll, or follow who does; alone if there is no key, which equal workers have in common. Under the lock.
 
         What was wrong, for the log.
         """
-        problems = [] if further is None else self._join(further)
+        problems = [] if key is None else self._join(key)
         if self.sharing is None or self._by_calls or self.sharing.leads:
             problems += self._begin()
         if self.sharing is not None and not self._by_calls:
@@ -67,19 +70,17 @@ class Life:
                 self._live_by_calls(self.sharing)
         return problems
 
-    def _join(self, further: Any) -> list[str]:
+    def _join(self, key: str) -> list[str]:
         try:
-            from .hosting.runtime import key_of, runtime_folder
+            from .hosting.runtime import runtime_folder
             from .hosting.sharing import Sharing
 
-            name, checks = self._owner.name, [entry.work.check for entry in self._engine.entries.values()]
-            sharing = Sharing(runtime_folder(os.environ), key_of(name, checks, further), self, self._registry)
-            if sharing.has_twin:
-                _log.info("monitor %s: this process has an equal one; this one polls on its own", name)
+            if self._owner.is_twin(key):
+                _log.info("monitor %s: this process has an equal one; this one polls on its own", self._owner.name)
                 return []
-            self.sharing = sharing  # before it has a lock: a signal handler may stop the monitor
+            self.sharing = sharing = Sharing(runtime_folder(os.environ), key, self, self._registry)
             sharing.take_turns() if self._by_calls else sharing.join()
-        except (ImportError, AttributeError, OSError) as error:  # the first two on systems that are no Unix
+        except (ImportError, OSError) as error:  # the first where there is no fcntl
             self.sharing = None
             return [f"it polls on its own in every worker, for they have no place to meet: {error}"]
         return []
@@ -89,13 +90,16 @@ class Life:
         heritage = None if sharing is None else self._heritage(sharing)
         store = self._engine.remember(heritage)
         if sharing is not None:
+            self._owner.was_ready = self._owner.was_ready or sharing.was_ready
             for name, plain in sharing.left().items():
                 self._adopt(name, plain)
         return self._engine.begin(store, None if sharing is None else sharing.touch, not self._by_calls)
 
     def _adopt(self, name: str, plain: Any) -> None:
-        """What was told of a check may be newer than what was left of it."""
+        """What was told of a check may be newer than what was left of it; whether it is paused is told only."""
         try:
+            if plain["paused"] and name in self._engine.entries:
+                self._engine.pause(name)
             state, now = load_state(name, plain["state"])._replace(turned=plain["turned"]), self._clock.monotonic()
             left = math.inf if plain["expires"] is None else plain["expires"] - now
             self._registry.adopt(name, Lasting(state, now - plain["changed"], left))
@@ -129,8 +133,6 @@ class Life:
     def end(self) -> Polling | None:
         """Poll no more, before another life can begin; never waits. What did. Under the lock."""
         self.over = True
-        if self.sharing is not None:
-            self.sharing.leaving = True
         polling = self._engine.end()
         self._engine.be_absent()
         return polling
@@ -150,17 +152,17 @@ class Life:
 
     # --- called by the Sharing
 
-    def lead(self) -> None:
-        """Nobody else polls any more."""
+    def lead(self) -> bool:
+        """Nobody else polls any more. Whether this one does."""
         with self._engine.lock:
             if self.over or self._engine.polling is not None:
-                return
-            self._owner.was_ready = self._owner.was_ready or bool(self.leaders_head().get("was_ready"))
+                return not self.over
             self._registry.tell("", "lead", f"process {os.getpid()} polls from now on")
             problems = self._begin()
         for problem in problems:
             _log.warning("monitor %s: %s", self._owner.name, problem)
         _log.info("monitor %s: process %d polls from now on", self._owner.name, os.getpid())
+        return True
 
     def follow(self) -> None:
         """Somebody else does."""
@@ -169,6 +171,7 @@ class Life:
                 return
             self._engine.end()
             self._engine.be_absent()
+        self._engine.stop(deadline_in(0.0))
         _log.info("monitor %s: process %d polls no more: another one does", self._owner.name, os.getpid())
 
     def head(self, changed: Iterable[str]) -> View:
@@ -188,7 +191,14 @@ class Life:
 
     def turn(self) -> None:
         """Whoever leads, a port may be free."""
-        self._owner.ports.inherit()
+        try:
+            self._owner.ports.inherit()
+        except Exception as error:  # of a server: no reason not to poll
+            _log.warning("monitor %s: its server is not started: %s", self._owner.name, error)
+
+    def slept(self, start: float, end: float) -> None:
+        """This process stood still, while another one polls."""
+        self._registry.absent(start, end)
 
     def _told(self, states: Iterable[tuple[str, Lasting]]) -> dict[str, View]:
         """States as another process takes them up: by instants of the monotonic clock, which they share."""
@@ -215,7 +225,10 @@ class Life:
         """Who is to be asked, once it has noticed that nobody could look for long."""
         polling, sharing = self._engine.polling, self.sharing
         if polling is None:
-            return self._registry if sharing is None or self.over else sharing.copy()
+            if sharing is None or self.over:
+                return self._registry
+            sharing.notice()
+            return sharing.copy()
         if self._by_calls and sharing is not None and polling.store is not None:
             polling.store.renew()
         polling.notice()

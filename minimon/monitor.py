@@ -1,4 +1,4 @@
-"""Monitor: owns the registry, the scheduler and the notifier, and polls while it runs.
+"""Monitor: what hosts call. It owns the registry, the engine that polls and, while it runs, its part among workers.
 
 with Monitor([Check("search", "https://search.internal/ping")]) as monitor:
     print(monitor.snapshot()["overall"])
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
@@ -50,6 +52,10 @@ LATER = {
 
 ALONE = {"role": None, "pid": None, "leader_pid": None, "age_s": None, "problem": ""}
 """The document's `sharing` of one that does not run."""
+
+
+_made: weakref.WeakSet[Monitor] = weakref.WeakSet()
+"""The monitors of this process, for no file tells two equal ones apart."""
 
 
 class Monitor:
@@ -123,6 +129,8 @@ class Monitor:
         self._share, self._guest = share, False  # whether it is one of several workers that is not said otherwise
         self._further = canary, str(state_file), strict  # what equal monitors have in common, beside the checks
         self._halted = False  # whether the host has stopped it: then no request starts it
+        self._born = time.monotonic_ns()
+        _made.add(self)
         self.ports = Ports(self._place)
         if isinstance(checks, Check) or not isinstance(checks, Iterable):
             raise ConfigError(f"monitor {name!r}: checks must be a list of Check, got a {type(checks).__name__}")
@@ -148,6 +156,23 @@ class Monitor:
         life = self._life
         return None if life is None or life.sharing is None else life.sharing.board.place(ending)
 
+    @property
+    def _shares(self) -> bool:
+        return (self._share or ("auto" if self._guest else "solo")) == "auto"
+
+    def _key(self) -> str:
+        """What equal monitors have in common."""
+        from .hosting.runtime import key_of
+
+        return key_of(self.name, [entry.work.check for entry in list(self._engine.entries.values())], self._further)
+
+    def is_twin(self, key: str) -> bool:
+        """Called by its Life: whether this process has an equal one that shares, and was made before: whichever is
+        started first, in each worker the same one shares.
+        """
+        others = [one for one in _living() if one._born < self._born and one.name == self.name and not one._halted]
+        return any(one._shares and one._key() == key for one in others)
+
     # --- life
 
     def start(self) -> Monitor:
@@ -156,21 +181,23 @@ class Monitor:
         With MINIMON_DISABLED=1 in the environment nothing happens. Where it shares, it polls or follows who does.
         """
         halted, self._halted = self._halted, False  # from now on a signal handler that stops it means this start
+        return self._start(halted)
+
+    def _start(self, halted: bool) -> Monitor:
         self._mind_fork()
         if disabled():
             _log.info("monitor %s is not started: %s is set", self.name, DISABLED)
             return self
         with self._engine.lock:
             if self._life is not None:
-                self._halted = halted
+                self._halted = self._halted or halted
                 raise LifecycleError(f"monitor {self.name!r} runs already; stop() it first")
             fork.watch(self)
             self._pid = os.getpid()
             life = self._life = Life(self, self._engine, self._registry, self._clock)
             self._registry.tell("", "start")
-            solo = (self._share or ("auto" if self._guest else "solo")) == "solo"
             try:
-                problems = life.start(None if solo else self._further)
+                problems = life.start(self._key() if self._shares else None)
             except BaseException:
                 self._life = None
                 life.leave(life.end(), deadline_in(1.0))
@@ -588,7 +615,10 @@ class Monitor:
         if self._life is not None or self._halted or disabled():
             return
         try:
-            self.start_worker()
+            self._guest = True
+            self._start(False)  # which leaves it at that if the host stops it meanwhile
+        except LifecycleError:  # another request was faster
+            pass
         except Exception:
             self._halted = True
             _log.exception("monitor %s cannot be started", self.name)
@@ -653,6 +683,15 @@ class Monitor:
     def _mind_fork(self) -> None:
         if os.getpid() != self._pid:  # a host that runs no fork hooks
             self.after_fork()
+
+
+def _living() -> list[Monitor]:
+    """Those of this process."""
+    while True:
+        try:
+            return list(_made)
+        except RuntimeError:  # one was made meanwhile
+            pass
 
 
 def _called(application: Any) -> Any:

@@ -126,6 +126,19 @@ monitor.start_worker()                              # in a worker without a web 
 monitor = Monitor(checks, share="auto")             # or by start()
 """
 
+HOSTS = {
+    "gunicorn": "application = monitor.wrap_wsgi(application); with --preload and max_requests, too; start_worker() in"
+    " post_worker_init polls before the first request",
+    "uvicorn": "application = monitor.wrap_asgi(application); it lives with the lifespan",
+    "Flask": "app.wsgi_app = monitor.wrap_wsgi(app.wsgi_app)",
+    "Django": "application = monitor.wrap_wsgi(get_wsgi_application()) in wsgi.py; commands never poll",
+    "uWSGI": "application = monitor.wrap_wsgi(application); before 2.0.27 with enable-threads: without it a run is made"
+    " after an answer was sent, by run_due()",
+    "Celery": "a function with monitor.start_worker(), connected to worker_process_init",
+    "multiprocessing": "a function with monitor.start_worker(), as initializer of the pool",
+}
+"""How the web servers and others write it, in a line each."""
+
 ROUTED = """\
 class Shop(HealthCheckHandler):
     def do_POST(self):                                   # on a thread of a small pool
@@ -584,6 +597,8 @@ def _hosts(page: Page) -> None:
     page.code(EMBEDDED)
     page.prose("In a web application, or in any worker of which there are several:")
     page.code(STARTED)
+    page.title("Hosts, one Monitor at module level")
+    page.rows(HOSTS.items())
     page.title("Several workers: share='auto'")
     page.prose(page.texts.of("hosting.sharing"), "  ")
     page.prose(page.texts.of("hosting.runtime"), "  ")

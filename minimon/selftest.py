@@ -8,12 +8,16 @@ import json
 import os
 import socket
 import tempfile
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 from .checks import Check
+from .hosting import threads_run
+from .hosting.leader import Lock
+from .hosting.runtime import runtime_folder
 from .monitor import Monitor
 from .probes import probe
 from .serve.server import HealthCheckServer
@@ -66,6 +70,10 @@ def selftest() -> Iterator[Finding]:
     yield _lacked("IPv6", partial(_bind, socket.AF_INET6, "::1"), "targets and servers by IPv4 only")
     yield _lacked("unix sockets", _bind_path, "no unix: servers, no systemd")
     yield _lacked("a temporary folder", _make_file, "state files, `zip`, `vendor` need another folder")
+    yield _lacked("threads", _start_thread, "runs wait for calls of run_due(), and there is no server")
+    yield _lacked(
+        "a place where workers meet", _meet, "each worker polls on its own: see MINIMON_RUNTIME_DIR in `help hosts`"
+    )
     yield _lacked("fork hooks", _fork_hooks, "a fork is noticed by its process id, at the next call")
 
 
@@ -103,6 +111,22 @@ def _serve() -> str:
         with opener.open(f"http://127.0.0.1:{server.port}/health", timeout=5.0) as answer:
             said = json.load(answer)
     return "" if said == {"status": "degraded"} else f"expected degraded, got {said}"
+
+
+def _start_thread() -> None:
+    thread = threading.Thread(target=bool, daemon=True)
+    thread.start()
+    thread.join()
+    if not threads_run():
+        raise OSError("uWSGI was not told enable-threads")
+
+
+def _meet() -> None:
+    lock = Lock(os.path.join(runtime_folder(os.environ), f"selftest-{os.getpid()}.lock"))
+    try:
+        lock.take()
+    finally:
+        lock.remove()
 
 
 def _make_file() -> None:

@@ -9,7 +9,7 @@ differs from before is told to `on_change`. The time between is not covered by a
 Nothing that is wrong with it stops anything: what is wrong is told in `self.state_file`. A file that is not ours to
 write (another program's, a newer minimon's, that of a monitor of another name, a read-only one) is left alone: remove
 it, or say another path. A corrupt one is kept beside, as PATH.corrupt. Each process needs a file of its own: of two
-that write one, the earlier steps back.
+that write one, the earlier steps back. Workers that share a Monitor say the same path: who polls writes it.
 """
 
 from __future__ import annotations

@@ -266,7 +266,8 @@ def nothing_saved(folder: pathlib.Path, error: OSError) -> dict[str, Any]:
     why = f"cannot be written: {error.strerror}"
     return {
         "file": f"{type(error).__name__}: [Errno {error.errno}] {error.strerror}: '{folder}/file'",
-        "socket": f"PortError: [Errno {error.errno}] cannot listen on unix:{folder}/socket: {error.strerror}",
+        "socket": f"PortError: [Errno {error.errno}] cannot listen on unix:{folder}/socket: {error.strerror}"
+        "; say a path in a folder that this user can write",
         "why": f"state file: {why}",
         "answers": DEGRADED,
         "stopped": [True, True],
@@ -446,7 +447,7 @@ with minimon.HealthCheckServer(port=0).serving(monitor) as another:
 late, client = socket.socket(), connected(server)
 ask(client, "/health")
 until(lambda: take_all() or not (monitor.ok("web") or monitor.ok("port")))
-seen["details"] = [monitor.state(name).last.detail for name in ("call", "web", "port")]
+seen["details"] = [monitor.state(name).last.detail.replace("; is it https://?", "") for name in ("call", "web", "port")]
 seen["meanwhile"] = {path: ask(client, path) for path in WORDS}
 late.settimeout(5)
 late.connect(("127.0.0.1", server.port))

@@ -1,4 +1,12 @@
-"""The files by which the process that polls tells the others what it knows. Each is whole, or the one before."""
+"""The files by which the process that polls tells the others what it knows. Each is whole, or the one before.
+
+KEY.lock     who holds it polls; its process id while it does
+KEY.members  a lock that all others share, so that the last one to leave knows that it is
+KEY.json     the head: the word, the counts, what blocks; renewed within a second
+KEY.status   the document of `/status`, and the states as they are taken up by others
+KEY.state    the histories, as a state file has them, for the next one to poll
+KEY.*.port   a lock: who holds it serves on that port
+"""
 
 from __future__ import annotations
 

@@ -47,8 +47,9 @@ class Heartbeat:
         try:
             yield
         finally:
-            self._busy = before
-            self()
+            if self._seen is not None:  # else it has come to its end meanwhile
+                self._busy = before
+                self()
 
     async def tick(self) -> None:
         """Beat as long as the event loop turns: `task = asyncio.create_task(beat.tick())`, and keep the task."""

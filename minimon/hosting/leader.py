@@ -33,6 +33,9 @@ class Lock:
             if not self.is_there():  # somebody has removed it: there is another one
                 self._close()
             return False
+        except OSError:  # files cannot be locked here
+            self._close()
+            raise
         self.held = self.is_there()
         if not self.held:
             self._close()
@@ -46,7 +49,7 @@ class Lock:
         try:
             return open_private(self._path, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:  # something has removed the folder
-            os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
+            os.makedirs(os.path.dirname(self._path), 0o700)
             return open_private(self._path, os.O_RDWR | os.O_CREAT)
 
     def mark(self) -> str:

@@ -24,7 +24,7 @@ class Ports:
         self._reset()
 
     def _reset(self) -> None:
-        # Guards what follows. No server is called under it.
+        # Guards what follows, and the locks in it. No server is called under it.
         self._lock = threading.RLock()
         self._held: dict[str, Lock] = {}
         self._waiting: dict[str, tuple[Lock, Callable[[], bool]]] = {}
@@ -50,10 +50,10 @@ class Ports:
         """The caller has it no more, or waits for it no more."""
         with self._lock:
             held, (waiting, _) = self._held.pop(address, None), self._waiting.pop(address, (None, None))
-        if held is not None:
-            held.remove()
-        if waiting is not None:
-            waiting.drop()
+            if held is not None:
+                held.remove()
+            if waiting is not None:
+                waiting.drop()
 
     def held(self) -> list[str]:
         """Those that this process has."""
@@ -61,24 +61,25 @@ class Ports:
             return sorted(self._held)
 
     def inherit(self) -> None:
-        """Bind what is waited for, if it is free."""
-        with self._lock:
-            waiting = list(self._waiting.items())
-        for address, (lock, bind) in waiting:
-            if lock.take():
+        """Bind what is waited for, if it is free. Raises OSError."""
+        for address, bind in self._free():
+            if not bind():  # whoever has served there has not ended yet, or it is a stranger's
                 with self._lock:
-                    still = self._waiting.get(address) == (lock, bind)
-                    if still:
-                        self._held[address] = lock
-                if not still:
-                    lock.drop()
-                elif bind():
-                    with self._lock:
-                        self._waiting.pop(address, None)
-                else:  # whoever has served there has not ended yet
-                    with self._lock:
-                        self._held.pop(address, None)
-                    lock.drop()
+                    lock = self._held.pop(address, None)
+                    if lock is not None:
+                        lock.drop()
+                        self._waiting[address] = lock, bind
+
+    def _free(self) -> list[tuple[str, Callable[[], bool]]]:
+        """Those of which the lock is ours now."""
+        found = []
+        with self._lock:
+            for address, (lock, bind) in list(self._waiting.items()):
+                if lock.take():
+                    del self._waiting[address]
+                    self._held[address] = lock
+                    found.append((address, bind))
+        return found
 
     def after_fork(self) -> None:
         """In the child: no server has begun yet."""

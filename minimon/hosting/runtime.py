@@ -39,9 +39,13 @@ def key_of(name: str, checks: Iterable[Check], further: Any = None) -> str:
     fields = ("name", "target", *VALUES, "options")
     told = [[_told(getattr(check, field)) for field in fields] for check in sorted(checks, key=lambda one: one.name)]
     place = [_cwd(), sys.prefix, *(os.environ.get(variable) for variable in PLACE)]
-    whole = [__version__, os.getuid() if hasattr(os, "getuid") else 0, name, place, told, _told(further)]
+    whole = [__version__, _user(), name, place, told, _told(further)]
     digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
     return f"{re.sub('[^A-Za-z0-9_.-]', '_', name)[:40]}-{digest}"
+
+
+def _user() -> int:
+    return os.geteuid() if hasattr(os, "geteuid") else 0
 
 
 def _cwd() -> str:
@@ -63,12 +67,13 @@ def _told(value: Any) -> Any:
         return sorted(map(repr, value))
     if isinstance(value, functools.partial):
         return [_told(value.func), _told(value.args), _told(value.keywords)]
-    owner = getattr(value, "__self__", None)
-    code = getattr(getattr(value, "__func__", value), "__code__", None)
+    owner, bound = getattr(value, "__self__", None), getattr(value, "__func__", value)
+    code = getattr(bound, "__code__", None)
     where = "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
     kind = value if hasattr(value, "__qualname__") else type(value)
     module = "__main__" if kind.__module__ == "__mp_main__" else kind.__module__  # as a spawned child calls it
-    shown = [f"{module}.{kind.__qualname__}", where, "" if owner is None else type(owner).__qualname__]
+    whose = [] if owner is None else [type(owner).__qualname__, _letters(owner)]
+    shown = [f"{module}.{kind.__qualname__}", where, *whose]
     return shown if kind is value else [*shown, _letters(value)]
 
 
@@ -104,12 +109,11 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
         yield os.path.abspath(environ[FOLDER]), True
     if environ.get("XDG_RUNTIME_DIR"):
         yield os.path.join(os.path.abspath(environ["XDG_RUNTIME_DIR"]), "minimon"), False
-    import tempfile
-
-    try:
-        yield os.path.join(tempfile.gettempdir(), f"minimon-{os.geteuid()}"), False
-    except OSError:  # there is none
-        return
+    folders = (*(environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")), "/tmp", "/var/tmp")
+    for folder in folders:  # as tempfile looks for it, which would remember it for the host, too
+        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            yield os.path.join(os.path.abspath(folder), f"minimon-{_user()}"), False
+            return
 
 
 def _minded(path: str, given: bool) -> str:

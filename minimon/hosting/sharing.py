@@ -3,7 +3,7 @@
 Who holds the lock leads. It writes what it knows into files, within a tenth of a second of a change, else every 0.75 s
 (all of `/status` more seldom where there are many hundred checks); the followers answer from that. When it ends,
 however it ends, the lock is free, and a follower takes over within half a second, with the state that the leader has
-left. What the leader has not renewed for 2.25 s is unknown to the followers: it may be stuck.
+left. What the leader has not renewed for three such times is unknown to the followers: it may be stuck.
 
 Where no thread can run nobody holds the lock for long: whoever is called, and has it, runs what is due.
 """
@@ -14,10 +14,10 @@ import contextlib
 import os
 import threading
 import time
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .. import fork
 from ..log import logger
 from ..model import View
 from ..pool import join_until
@@ -41,15 +41,14 @@ SHARE = 0.02
 """Of a processor, that writing the document may take; and the head."""
 PERIODS = 3
 """Of the leader's, after which what it has told counts no more."""
+LATE = 1.0
+"""Seconds without a look after which this process stood still."""
 LEASE = 1.0
 """Seconds for which, of those that are called, the one is left alone that has run something."""
 HANDOVER = 5.0
 """Seconds within which whoever leads next goes on with what the last leader knew: workers that are replaced."""
 MOST_CHANGED = 200
 """Checks whose new states stand in the head, at most: those that the document does not have yet."""
-
-_here: weakref.WeakSet[Sharing] = weakref.WeakSet()
-"""Those that share in this process: an equal one stays alone."""
 
 
 class News(NamedTuple):
@@ -62,8 +61,8 @@ class News(NamedTuple):
 class Group(Protocol):
     """Whose sharing it is: the life of a Monitor. Called on the thread `minimon-sharing`."""
 
-    def lead(self) -> None:
-        """This process polls from now on."""
+    def lead(self) -> bool:
+        """This process polls from now on; False if it does not, for it is at its end."""
 
     def follow(self) -> None:
         """It does no more: another one does."""
@@ -75,7 +74,10 @@ class Group(Protocol):
         """All that they are to know."""
 
     def turn(self) -> None:
-        """A quarter of a second is over, whoever leads."""
+        """Called each quarter of a second, whoever leads."""
+
+    def slept(self, start: float, end: float) -> None:
+        """This process stood still (monotonic), while another one polls."""
 
 
 class Sharing:
@@ -91,7 +93,6 @@ class Sharing:
         self.problem = ""
         self.leads = False
         self.continues = False  # whether what the last leader knew is to be taken up
-        self.leaving = False  # whether this one is at its end, so that another may begin
         self._reset()
 
     def _reset(self) -> None:
@@ -102,7 +103,9 @@ class Sharing:
         self._ended = self._urgent = self._given_back = False
         self._due = self._written = self._document_due = -1.0  # monotonic: when to write, and when it was done last
         self._not_before = -1.0  # the same: something is wrong, and is tried again
+        self._news = threading.RLock()  # guards the two that follow; a leaf
         self._changed: set[str] = set()  # checks with news that are not in the document yet
+        self._looked = time.monotonic()
         self._last: Store | None = None  # what has to be written before the lock is given back
         self._suspect = ""  # the mark of a leader that is dead, though its lock is held
         self._joining = 0  # the thread that is at it
@@ -110,15 +113,10 @@ class Sharing:
 
     # --- life
 
-    @property
-    def has_twin(self) -> bool:
-        """Whether an equal monitor of this process is in already."""
-        mine = self.board.folder, self.board.key
-        return any((one.board.folder, one.board.key) == mine and not one.leaving for one in list(_here))
-
     def join(self) -> bool:
         """Lead, if nobody else does; else follow. Raises OSError where files cannot be locked."""
         self._joining = threading.get_ident()
+        fork.watch(self)
         try:
             self.board.tidy_up()
             with contextlib.suppress(OSError, ValueError):
@@ -128,7 +126,6 @@ class Sharing:
                 self.continues = self._was_led_just_now()
             else:
                 self._be_member()
-            _here.add(self)
         finally:
             self._joining = 0
         return self.leads
@@ -164,14 +161,17 @@ class Sharing:
         self._give_back(time.monotonic() + threading.TIMEOUT_MAX)
 
     def _pause(self) -> float:
-        now = time.monotonic()
-        due = min(self._written + SOON, self._due) if self._urgent else self._due
-        return max(0.0, self._not_before - now, due - now) if self.leads else LOOK
+        return min(LOOK, max(0.0, self._next() - time.monotonic())) if self.leads else LOOK
+
+    def _next(self) -> float:
+        """When the leader is to tell (monotonic)."""
+        return max(self._not_before, min(self._written + SOON, self._due) if self._urgent else self._due)
 
     def touch(self, name: str = "") -> None:
         """Something is new, of this check maybe: tell the others soon."""
         if name:
-            self._changed.add(name)
+            with self._news:
+                self._changed.add(name)
         if not self._urgent:
             self._urgent = True
             self._wake.set()
@@ -194,32 +194,45 @@ class Sharing:
         if self._ended:
             return False
         self._group.turn()
+        self.notice()
         if not self.leads:
             if self._take():
-                self._take_over()
-                return True
+                return self._take_over()
             self._mind_orphan()
+            if not self._members.is_there():
+                self._be_member()
             self.board.look()
         elif not self._lock_file.is_there():
             self._take_anew()
-        elif self._pause() <= 0.0:
+        elif time.monotonic() >= self._next():
             self.tell()
         else:
             return False
         return True
 
-    def _take_over(self) -> None:
+    def notice(self) -> None:
+        """That nobody could look for long, while another process polls: no heartbeat is missed for that."""
+        with self._news:
+            before, self._looked = self._looked, time.monotonic()
+            gap = None if self._looked < before + LOOK + LATE else (before + LOOK, self._looked)
+        if gap is not None and not self.leads:
+            self._group.slept(*gap)
+
+    def _take_over(self) -> bool:
         self.continues = True
         with contextlib.suppress(OSError, ValueError):
             self.board.look()  # what the last leader has told in the end
+        leads = False
         try:
-            self._group.lead()
-        except BaseException:
-            self._lock_file.drop()  # another one may have more luck
-            raise
-        self.leads = True
-        self._members.drop()
-        self.tell()
+            leads = self._group.lead()
+        finally:
+            if not leads:
+                self._lock_file.drop()  # another one may have more luck
+        if leads:
+            self.leads = True
+            self._members.drop()
+            self.tell()
+        return leads
 
     def _take_anew(self) -> None:
         """Something has removed the lock: whoever finds the new one leads. Raises OSError where there can be none."""
@@ -250,8 +263,8 @@ class Sharing:
         """Lead only while called. Raises OSError as `join` does."""
         self._lock_file.drop()
         self.leads = False
+        fork.watch(self)
         self._be_member()
-        _here.add(self)
 
     @contextlib.contextmanager
     def turn_of(self, store: Store | None) -> Iterator[bool]:
@@ -270,16 +283,22 @@ class Sharing:
         began = time.thread_time()
         self._urgent = False
         self._written = time.monotonic()
-        changed = list(self._changed)
-        told = self._group.head(changed[:MOST_CHANGED])
-        period = max(PERIOD, (time.thread_time() - began) / SHARE)
-        self._due = self._written + period
-        now = {"time": time.time(), "monotonic": self._written, "pid": os.getpid()}
-        whose = {**now, "start_id": self.start_id, "config": self.board.key}
-        if self._written >= self._document_due:
-            self._tell_all(whose)
-            self._changed.difference_update(changed)
-        self.board.tell({**whose, "period_s": round(period, 3), **told})
+        with self._news:
+            changed, self._changed = self._changed, set()
+        missing = changed  # in the document
+        try:
+            told = self._group.head(list(changed)[:MOST_CHANGED])
+            period = max(PERIOD, (time.thread_time() - began) / SHARE)
+            self._due = self._written + period
+            now = {"time": time.time(), "monotonic": self._written, "pid": os.getpid()}
+            whose = {**now, "start_id": self.start_id, "config": self.board.key}
+            if self._written >= self._document_due:
+                self._tell_all(whose)
+                missing = set()
+            self.board.tell({**whose, "period_s": round(period, 3), **told})
+        finally:
+            with self._news:
+                self._changed |= missing
 
     def _tell_all(self, whose: View) -> None:
         began = time.thread_time()
@@ -304,6 +323,12 @@ class Sharing:
             return copy
         return copy.without(f"stale: process {copy.head['pid']}, which polls, has told nothing for {age:.0f} s")
 
+    @property
+    def was_ready(self) -> bool:
+        """Whether the last leader was ready once, if this one goes on with what that one knew."""
+        copy = self.board.copy
+        return self.continues and copy is not None and copy.head.get("was_ready") is True
+
     def left(self) -> dict[str, Any]:
         """The states of checks that the last leader has told, by name, as they are taken up by the next."""
         copy = self.board.copy
@@ -319,7 +344,7 @@ class Sharing:
         the thread.
         """
         self._last, self._given_back = last, False
-        self._ended = self.leaving = True
+        self._ended = True
         self._wake.set()
         if self._joining != threading.get_ident():  # a signal handler has interrupted it: who starts looks after that
             self._give_back(deadline)
@@ -337,7 +362,6 @@ class Sharing:
             self._turning.release()
 
     def _leave(self) -> None:
-        _here.discard(self)
         self._members.drop()
         with contextlib.suppress(OSError):
             if (self.leads or self._lock_file.take()) and self._members.take():
@@ -355,9 +379,8 @@ class Sharing:
         """In the child: nothing of it is ours."""
         self._lock_file.after_fork()
         self._members.after_fork()
-        _here.discard(self)
         self._reset()
-        self._ended = self.leaving = True
+        self._ended = True
         self.leads = False
 
 

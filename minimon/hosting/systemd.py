@@ -2,7 +2,8 @@
 
 READY comes once the monitor was ready for the first time, as `/startupz` does; STATUS is the word and the counts, for
 `systemctl status`; WATCHDOG only while results are fresh and no heartbeat is missed, so that systemd restarts what
-hangs (WatchdogSec= in the unit); STOPPING when the monitor is stopped. In the unit: Type=notify.
+hangs (WatchdogSec= in the unit); STOPPING when the monitor is stopped. In the unit: Type=notify, and NotifyAccess=all
+where a worker tells it, and not the main process.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class Systemd:
             speaker.setblocking(False)
             while True:
                 last = self._ended.is_set()
-                self._say(speaker, ["STOPPING=1"] if last else self.news())
+                if not self._say(speaker, ["STOPPING=1"] if last else self.news()):
+                    self._ready, self._status = False, ""  # it is told again
                 if last:
                     return
                 self._ended.wait(self._pause if self._ready else min(OFTEN, self._pause))
@@ -108,12 +110,15 @@ class Systemd:
         if self._watchdog and not subject.missed() and subject.state(OWN).status not in UNFIT:
             yield "WATCHDOG=1"
 
-    def _say(self, speaker: socket.socket, lines: list[str]) -> None:
+    def _say(self, speaker: socket.socket, lines: list[str]) -> bool:
+        """False when it could not be said."""
         if lines:
             try:
                 speaker.sendto("\n".join(lines).encode(), self._address)
             except OSError as error:
                 _log.debug("systemd does not listen: %s", error)
+                return False
+        return True
 
     def stop(self, deadline: float) -> bool:
         """Say that it is stopping; True when the thread has ended by `deadline` (time.monotonic)."""

@@ -1,4 +1,4 @@
-"""The same pages within the host's own web application, WSGI (PEP 3333) or ASGI 3: no port, no thread of ours.
+"""The same pages within the host's own web application, WSGI (PEP 3333) or ASGI 3: no port is needed.
 
 The wrappers take the paths of probes and /metrics, and what stands under a prefix; all else is the application's.
 They start the monitor when a worker begins to work: at the lifespan's startup, else at the first request. So what only
@@ -186,7 +186,10 @@ class Mount:
             return work()
         import asyncio
 
-        return await asyncio.get_running_loop().run_in_executor(None, work)  # pages of many checks take a while
+        try:
+            return await asyncio.get_running_loop().run_in_executor(None, work)  # pages of many checks take a while
+        except RuntimeError:  # no thread to be had
+            return work()
 
 
 class _Afterwards:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__, fork
 from ..errors import ConfigError, LifecycleError, PortError
-from ..hosting import DISABLED, disabled
+from ..hosting import DISABLED, disabled, threads_run
 from ..log import logger
 from ..pool import deadline_in, join_until
 from .access import check_access, is_loopback
@@ -29,6 +29,8 @@ UNIX = "unix:"
 """How a host begins that is the path of a unix socket."""
 
 PORT_HINT = "; another worker of this application may own it already: use Monitor(share='auto'), or port 0"
+FOLDER_HINT = "; say a path in a folder that this user can write"
+PRIVILEGE_HINT = "; ports below 1024 are for privileged users: use another one"
 PATH_HINT = "; another server listens there, or it is no socket: remove it, or say another path"
 
 
@@ -82,6 +84,7 @@ class HealthCheckServer:
         self._past: list[tuple[Httpd, threading.Thread]] = []  # those that were stopped, and have not ended
         self._waits: tuple[Subject, ...] | None = None  # whom to serve once the port is free: another worker has it
         self._ports: Any = None  # where it was claimed
+        self._problem = ""  # why it does not serve there, though no other worker does
         self._pid = os.getpid()
         # Guards httpd, thread, _past, _waits. Reentrant: a signal handler may stop the server within its start.
         self._lock = threading.RLock()
@@ -101,6 +104,8 @@ class HealthCheckServer:
             raise ConfigError("server: the first subject is None, and there are others; leave it out")
         subjects = () if server_instance is None else (server_instance, *others)
         self._mind_fork()
+        if not threads_run():
+            raise LifecycleError("the health server got no thread that runs: uWSGI has to be told enable-threads")
         wanted = self._wanted if self._wanted_port or self.host.startswith(UNIX) else ""
         with self._lock:
             if self.httpd is not None or self._waits is not None:
@@ -154,9 +159,11 @@ class HealthCheckServer:
                 return True
             try:
                 self._listen(subjects)
-            except (OSError, RuntimeError) as error:  # whoever served may not have ended yet
-                self._waits = subjects
-                _log.debug("health server: %s", error)
+            except Exception as error:  # whoever served may not have ended yet
+                self._waits, problem = subjects, f"health server: {error}"
+                if problem != self._problem:
+                    (_log.warning if self._problem else _log.info)("%s; it is tried again", problem)
+                self._problem = problem
                 return False
         return True
 
@@ -181,6 +188,8 @@ class HealthCheckServer:
         number = getattr(error, "errno", None) or errno.EINVAL
         if number == errno.EADDRINUSE:
             hint = PATH_HINT if self.host.startswith(UNIX) else PORT_HINT
+        elif number in (errno.EACCES, errno.EROFS, errno.EPERM):
+            hint = FOLDER_HINT if self.host.startswith(UNIX) else PRIVILEGE_HINT
         text = getattr(error, "strerror", None) or str(error)
         return PortError(number, f"cannot listen on {self._shown}: {text}{hint}")
 
@@ -220,7 +229,7 @@ class HealthCheckServer:
         return f"<HealthCheckServer {self._shown} {state}>"
 
     def __enter__(self) -> HealthCheckServer:
-        return self if self.httpd is not None else self.start()
+        return self if self.httpd is not None or self._waits is not None else self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

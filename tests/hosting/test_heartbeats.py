@@ -87,6 +87,15 @@ def test_a_loop_that_was_ended_is_not_missed() -> None:
     assert ALIVE == livez(monitor)
 
 
+def test_a_loop_that_ends_while_it_is_busy_is_not_missed() -> None:
+    """The `with` block ends after it, and is no sign of life."""
+    clock, monitor, beat = expecting()
+    with beat.busy(10):
+        beat.end()
+    clock.advance(100.0)
+    assert ALIVE == livez(monitor)
+
+
 def test_a_stuck_thread_is_shown_with_its_stack() -> None:
     """Where it hangs, to those who see details; no value of it."""
     clock, monitor, beat = expecting()

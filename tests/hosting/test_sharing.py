@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -332,6 +333,72 @@ def test_a_second_equal_monitor_of_a_process_is_solo(tmp_path: pathlib.Path) -> 
         assert ["leader", "solo"] == worker.ask("[first.role, monitor.role]")
 
 
+def test_of_two_equal_ones_it_is_always_the_same_that_shares(tmp_path: pathlib.Path) -> None:
+    """The first that was made, whichever is started first: else one would answer for the other."""
+    two = "one, two = [Monitor(checks(), name='shop', share='auto') for _ in range(2)]\n"
+    first, second = (f"{two}{a}.start(), {b}.start()\n" for a, b in (("one", "two"), ("two", "one")))
+    with workers(tmp_path, 1, code=first) as (here,), workers(tmp_path, 1, code=second) as (there,):
+        assert [["leader", "solo"], ["follower", "solo"]] == [
+            each.ask("[one.role, two.role]") for each in (here, there)
+        ]
+
+
+def test_methods_of_different_objects_differ(tmp_path: pathlib.Path) -> None:
+    """Where those say so."""
+    code = (
+        "class Shop:\n"
+        "    def __init__(self, name): self.name = name\n"
+        "    def __repr__(self): return self.name\n"
+        "    def ping(self): return True\n"
+        "one, two = [Monitor([Check('a', Shop(n).ping)], name='shop', share='auto').start() for n in 'ab']\n"
+    )
+    with workers(tmp_path, 1, code=code) as (worker,):
+        assert ["leader", "leader"] == worker.ask("[one.role, two.role]")
+
+
+def test_what_is_paused_stays_so(tmp_path: pathlib.Path) -> None:
+    """The next leader leaves it out as well."""
+    paused = 'monitor.snapshot()["checks"]["works"]["paused"]'
+    with workers(tmp_path) as (leader, follower):
+        leader.ask('monitor.pause("works")')
+        follower.soon(paused, True)
+        leader.kill()
+        assert ["leader", True] == [follower.soon(ROLE, "leader"), follower.ask(paused)]
+
+
+def test_one_that_leads_at_once_knows_that_it_was_ready(tmp_path: pathlib.Path) -> None:
+    """The only worker is replaced while a critical check is down."""
+    started = 'monitor.respond("GET", "/startupz").status'
+    down = SHARED + 'known["answer"] = False\n'
+    with workers(tmp_path, 1) as (first,):
+        first.ask('monitor.wait_for("works", "up").status')
+        first.soon(started, 200)
+        first.soon('monitor._life.head([])["was_ready"]', True)
+        wait_until(lambda: '"was_ready": true' in next(tmp_path.glob("*.json")).read_text())
+        first.kill()
+    with workers(tmp_path, 1, code=down) as (second,):
+        assert ["leader", 200] == [second.ask(ROLE), second.ask(started)]
+
+
+def test_who_leads_no_more_keeps_no_thread(tmp_path: pathlib.Path) -> None:
+    """However often it changes."""
+    with workers(tmp_path, 1) as (worker,):
+        turns = "[(monitor._life.follow(), monitor._life.lead()) for _ in range(5)] and None"
+        worker.ask(turns)
+        assert worker.soon("threading.active_count() <= 6", True)
+
+
+def test_a_follower_that_stood_still_misses_no_heartbeat(tmp_path: pathlib.Path) -> None:
+    """Nobody could beat."""
+    code = SHARED + "beat = monitor.heartbeat('loop', max_age=1.0)\nbeat()\n"
+    with workers(tmp_path, 2, code=code) as (_, follower):
+        follower.ask("beat()")
+        os.kill(follower.pid, signal.SIGSTOP)
+        threading.Event().wait(2.0)  # nothing tells that time has passed
+        os.kill(follower.pid, signal.SIGCONT)
+        assert {} == follower.ask("monitor.missed()")
+
+
 def test_a_monitor_that_was_stopped_may_lead_again(tmp_path: pathlib.Path) -> None:
     """It is no twin of itself."""
     with workers(tmp_path, 1) as (worker,):
@@ -455,6 +522,13 @@ def test_a_port_that_is_taken_by_another_is_an_error(tmp_path: pathlib.Path) -> 
     assert ["PortError", "PortError"] == [each.partition(":")[0] for each in told]
 
 
+def test_a_server_that_waits_may_stand_in_a_with_statement(tmp_path: pathlib.Path) -> None:
+    """As in the worker that has the port."""
+    with workers(tmp_path, 2, code=SERVED.format(port=free_port())) as (_, follower):
+        seen = [follower.ask(each) for each in ("repr(server.__enter__())", "server.__exit__(None, None, None)")]
+        assert [True, None] == ["waiting" in seen[0], seen[1]]
+
+
 def test_a_server_that_waits_can_be_stopped(tmp_path: pathlib.Path) -> None:
     """And started again."""
     with workers(tmp_path, 2, code=SERVED.format(port=free_port())) as (_, follower):
@@ -506,10 +580,10 @@ class Slow:
     def __init__(self) -> None:
         self.asked, self.gate = threading.Event(), threading.Event()
 
-    def lead(self) -> None:
+    def lead(self) -> bool:
         """Hang."""
         self.asked.set()
-        self.gate.wait(10)
+        return self.gate.wait(10)
 
     def follow(self) -> None:
         """It never led."""
@@ -519,6 +593,9 @@ class Slow:
         return {}
 
     def turn(self) -> None:
+        """Nothing."""
+
+    def slept(self, start: float, end: float) -> None:
         """Nothing."""
 
     def news(self) -> News:
@@ -545,8 +622,9 @@ def test_a_stop_waits_for_nobody_for_ever(tmp_path: pathlib.Path) -> None:
 class Dumb(Slow):
     """A leader that cannot tell anything."""
 
-    def lead(self) -> None:
+    def lead(self) -> bool:
         """At once."""
+        return True
 
     def head(self, changed: object) -> dict[str, Any]:
         """No."""
@@ -577,14 +655,48 @@ def test_a_leader_that_cannot_tell_anything_keeps_its_lock(tmp_path: pathlib.Pat
     leader.release(time.monotonic()), follower.release(time.monotonic())
 
 
-def test_one_that_is_leaving_has_no_twin(tmp_path: pathlib.Path) -> None:
-    """Another life of the same monitor may begin while it does."""
-    first, second = sharing(tmp_path, Dumb()), sharing(tmp_path, Dumb())
-    first.join()
-    seen = [second.has_twin]
-    first.leaving = True
-    assert [True, False] == [*seen, second.has_twin]
-    first.release(time.monotonic())
+class Changes(Dumb):
+    """A leader of which a check changes while the document is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[list[str]] = []
+        self.news_of = lambda: None
+
+    def head(self, changed: Iterable[str]) -> dict[str, Any]:
+        """Which are new."""
+        self.told.append(sorted(changed))
+        return {}
+
+    def news(self) -> News:
+        """Takes its time."""
+        self.news_of()
+        return News({"overall": "healthy", "checks": {}}, {})
+
+
+def test_what_changes_while_all_is_told_is_told_next(tmp_path: pathlib.Path) -> None:
+    """The document does not have it yet."""
+    group = Changes()
+    leader = sharing(tmp_path, group)
+    group.news_of = lambda: leader.touch("b")  # type: ignore[assignment]
+    leader.join()
+    leader.touch("a")
+    leader.tell()
+    leader.tell()
+    assert [["a"], ["b"]] == group.told
+    leader.release(time.monotonic())
+
+
+def test_what_could_not_be_told_is_told_again(tmp_path: pathlib.Path) -> None:
+    """A full disk forgets nothing."""
+    leader, group = sharing(tmp_path, Dumb()), Changes()
+    leader.join()
+    leader.touch("a")
+    leader.turn()
+    leader._group = group
+    leader.tell()
+    assert [["a"]] == group.told
+    leader.release(time.monotonic())
 
 
 class Writes:

@@ -8,6 +8,8 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,6 +107,24 @@ with Monitor([Check("db", lambda: True)]) as monitor:
     while lines[-1] != "STOPPING=1":
         lines += heard.recv(9999).decode().splitlines()
     assert ("True True\n", 0, 1) == (said, program.returncode, lines.count("READY=1"))
+
+
+def test_what_systemd_did_not_hear_is_told_again(heard: socket.socket) -> None:
+    """Its queue was full at that moment."""
+    heard.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as noise:
+        noise.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                noise.sendto(b"x" * 1000, heard.getsockname())
+    systemd = Systemd(Monitor(), {"NOTIFY_SOCKET": heard.getsockname()})
+    systemd.start()
+    threading.Event().wait(0.5)  # it has tried by then
+    said = b""
+    heard.settimeout(10.0)
+    while b"STATUS=" not in said:
+        said = heard.recv(10_000)
+    assert (True, True) == (said.startswith(b"STATUS="), systemd.stop(time.monotonic() + 5.0))
 
 
 def test_it_has_to_run_first() -> None:

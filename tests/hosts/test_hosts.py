@@ -94,7 +94,7 @@ def test_another_takes_over(seen: Seen) -> None:
     assert 1.5 + SLACK > seen.told.takeover
 
 
-def test_whoever_polls_has_the_port(seen: Seen) -> None:
+def test_one_worker_has_the_port(seen: Seen) -> None:
     """After the takeover, too; without one there is no port."""
     assert ("a worker" if seen.host.hooked else "nobody") == seen.told.port
 
