@@ -129,7 +129,7 @@ class Monitor:
         self._share, self._guest = share, False  # whether it is one of several workers that is not said otherwise
         self._further = canary, str(state_file), strict  # what equal monitors have in common, beside the checks
         self._halted = False  # whether the host has stopped it: then no request starts it
-        self._born = time.monotonic_ns()
+        self._born, self._maker = time.monotonic_ns(), os.getpid()
         _made.add(self)
         self.ports = Ports(self._place)
         if isinstance(checks, Check) or not isinstance(checks, Iterable):
@@ -168,10 +168,11 @@ class Monitor:
 
     def is_twin(self, key: str) -> bool:
         """Called by its Life: whether this process has an equal one that shares, and was made before: whichever is
-        started first, in each worker the same one shares.
+        started first, in each worker the same one shares. One that a parent has made counts when it runs here.
         """
         others = [one for one in _living() if one._born < self._born and one.name == self.name and not one._halted]
-        return any(one._shares and one._key() == key for one in others)
+        rivals = [one for one in others if one._shares and (one._maker == self._maker or one.running)]
+        return any(one._key() == key for one in rivals)
 
     # --- life
 

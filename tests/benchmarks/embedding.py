@@ -50,11 +50,11 @@ def cost(mount, n=2000):
         mount.respond("GET", "/health")
     return (time.thread_time() - began) / n * 1e6
 
-leader, mount = make()
 child_in, parent_out = os.pipe()
 parent_in, child_out = os.pipe()
 pid = os.fork()
 if not pid:
+    assert os.read(child_in, 1) == b"."
     follower, mount = make()
     while follower.overall() != "healthy":
         time.sleep(0.05)
@@ -62,6 +62,8 @@ if not pid:
     while os.read(child_in, 1) == b"x":
         os.write(child_out, json.dumps(cost(mount)).encode().ljust(64))
     os._exit(0)
+leader, mount = make()
+os.write(parent_out, b".")
 while leader.overall() != "healthy":
     time.sleep(0.05)
 ours, theirs = [], []

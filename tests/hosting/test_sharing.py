@@ -343,6 +343,20 @@ def test_of_two_equal_ones_it_is_always_the_same_that_shares(tmp_path: pathlib.P
         ]
 
 
+def test_one_that_a_worker_makes_anew_shares(tmp_path: pathlib.Path) -> None:
+    """A master has made an equal one before, which is of no use here: as with factories, and preloading."""
+    forks = (
+        "first = Monitor(checks(), name='shop', share='auto')\n"
+        "pid = os.fork()\n"
+        "if not pid:\n"
+        "    monitor = Monitor(checks(), name='shop', share='auto').start()\n"
+        "    os._exit({'leader': 1, 'follower': 2, 'solo': 3}[monitor.role])\n"
+        "code = os.waitpid(pid, 0)[1] >> 8\n"
+    )
+    with workers(tmp_path, 1) as (leader,), workers(tmp_path, 1, code=forks) as (other,):
+        assert ["leader", 2] == [leader.ask(ROLE), other.ask("code")]
+
+
 def test_methods_of_different_objects_differ(tmp_path: pathlib.Path) -> None:
     """Where those say so."""
     code = (
@@ -440,7 +454,7 @@ def test_a_child_of_the_leader_neither_leads_nor_keeps_the_lock(tmp_path: pathli
         "    pid = os.fork()\n"
         "    if not pid:\n"
         "        os._exit(0 if (monitor.role, monitor.start_worker().role) == (None, 'follower') else 1)\n"
-        "    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+        "    return os.waitpid(pid, 0)[1] >> 8\n"
     )
     with workers(tmp_path, 1, code=forks) as (leader,):
         assert 0 == leader.ask("fork()")
