@@ -100,6 +100,7 @@ def test_another_one_takes_over(tmp_path: pathlib.Path) -> None:
         assert ["follower", "leader"] == sorted(each.ask(ROLE) for each in others)
 
 
+@pytest.mark.long
 def test_what_was_known_goes_on(tmp_path: pathlib.Path) -> None:
     """A check that was up does not become unknown because of a worker's end, and its runs stay counted."""
     runs = 'monitor.snapshot()["checks"]["works"]["counts"]["pass"]'
@@ -216,6 +217,7 @@ def test_a_lock_that_was_removed_is_found_again(tmp_path: pathlib.Path) -> None:
         assert wait_until(lambda: sorted(each.ask(ROLE) for each in both) == ["follower", "leader"])
 
 
+@pytest.mark.long
 def test_a_corrupt_snapshot_is_not_believed(tmp_path: pathlib.Path) -> None:
     """The next one is."""
     with workers(tmp_path) as (leader, follower):
@@ -402,6 +404,7 @@ def test_who_leads_no_more_keeps_no_thread(tmp_path: pathlib.Path) -> None:
         assert worker.soon("threading.active_count() <= 6", True)
 
 
+@pytest.mark.long
 def test_a_follower_that_stood_still_misses_no_heartbeat(tmp_path: pathlib.Path) -> None:
     """Nobody could beat."""
     code = SHARED + "beat = monitor.heartbeat('loop', max_age=1.0)\nbeat()\n"
@@ -783,7 +786,7 @@ for share in ("solo", "auto"):
 """
 
 
-@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.long)])
 def test_a_start_that_is_stopped_in_the_midst_leaves_nothing(tmp_path: pathlib.Path, step: int) -> None:
     """As a signal handler does, at any line: no thread, no lock."""
     code = f"import os\nos.environ['MINIMON_RUNTIME_DIR'] = {str(tmp_path)!r}\n" + INTERRUPTED.replace(

@@ -138,7 +138,10 @@ HOSTS = [
     ),
     *(
         Host(
-            f"multiprocessing {method}", program("processes.py", "PORT", str(WORKERS), method), short=True, hooked=True
+            f"multiprocessing {method}",
+            program("processes.py", "PORT", str(WORKERS), method),
+            short=method == "spawn",
+            hooked=True,
         )
         for method in ("fork", "spawn", "forkserver")
     ),
