@@ -199,7 +199,7 @@ class Sharing:
             if self._take():
                 return self._take_over()
             self._mind_orphan()
-            if not self._members.is_there():
+            if not (self._members.held and self._members.is_there()):
                 self._be_member()
             self.board.look()
         elif not self._lock_file.is_there():

@@ -716,6 +716,21 @@ def test_what_could_not_be_told_is_told_again(tmp_path: pathlib.Path) -> None:
     leader.release(time.monotonic())
 
 
+def test_who_comes_while_another_leaves_is_counted_in_the_end(tmp_path: pathlib.Path) -> None:
+    """Else the last leader would remove what is left to it."""
+    leader, leaving, late = Lock(str(tmp_path / f"{KEY}.lock")), Lock(str(tmp_path / f"{KEY}.members")), Dumb()
+    leader.take(), leaving.take()
+    follower = sharing(tmp_path, late)
+    follower.join()
+    leaving.drop()
+    seen = [leaving.take()]
+    leaving.drop()
+    follower.turn()
+    assert [True, False] == [*seen, leaving.take()]
+    follower.release(time.monotonic())
+    leader.drop(), leaving.drop()
+
+
 class Writes:
     """A state file that is being written."""
 
