@@ -60,7 +60,7 @@ def _told(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Mapping):
-        return sorted([str(key), _told(each)] for key, each in value.items())
+        return sorted(([str(key), _told(each)] for key, each in value.items()), key=lambda pair: str(pair[0]))
     if isinstance(value, (list, tuple)):
         return [_told(each) for each in value]
     if isinstance(value, (set, frozenset)):
