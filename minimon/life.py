@@ -19,7 +19,6 @@ from .model import View
 from .polling import Polling, start_threads
 from .pool import deadline_in
 from .registry import Lasting, Registry
-from .saved import dump_state, load_state
 
 if TYPE_CHECKING:  # imported when they are asked for
     from .hosting.copy import Copy
@@ -97,6 +96,8 @@ class Life:
 
     def _adopt(self, name: str, plain: Any) -> None:
         """What was told of a check may be newer than what was left of it; whether it is paused is told only."""
+        from .saved import load_state
+
         try:
             if plain["paused"] and name in self._engine.entries:
                 self._engine.pause(name)
@@ -181,7 +182,7 @@ class Life:
         ready = {"looked": looked, "blockers": blockers, "was_ready": self._owner.was_ready}
         word = {"overall": self._registry.overall(), "counts": self._registry.counts()}
         states = self._told(self._registry.states_of(changed))
-        return {**word, **ready, "ports": self._owner.ports.held(), "changed": states}
+        return {**word, **ready, "changed": states}
 
     def news(self) -> News:
         """All that they are to know."""
@@ -193,8 +194,8 @@ class Life:
         """Whoever leads, a port may be free."""
         try:
             self._owner.ports.inherit()
-        except Exception as error:  # of a server: no reason not to poll
-            _log.warning("monitor %s: its server is not started: %s", self._owner.name, error)
+        except OSError as error:  # of the lock of a port: no reason not to poll
+            _log.debug("monitor %s: a port is not taken over: %s", self._owner.name, error)
 
     def slept(self, start: float, end: float) -> None:
         """This process stood still, while another one polls."""
@@ -202,6 +203,8 @@ class Life:
 
     def _told(self, states: Iterable[tuple[str, Lasting]]) -> dict[str, View]:
         """States as another process takes them up: by instants of the monotonic clock, which they share."""
+        from .saved import dump_state
+
         now, told = self._clock.monotonic(), {}
         for name, (state, lasted, left) in states:
             plain = {"state": dump_state(state), "paused": state.paused, "turned": state.turned}

@@ -130,12 +130,12 @@ class Monitor:
         self._further = canary, str(state_file), strict  # what equal monitors have in common, beside the checks
         self._halted = False  # whether the host has stopped it: then no request starts it
         self._born, self._maker = time.monotonic_ns(), os.getpid()
-        _made.add(self)
         self.ports = Ports(self._place)
         if isinstance(checks, Check) or not isinstance(checks, Iterable):
             raise ConfigError(f"monitor {name!r}: checks must be a list of Check, got a {type(checks).__name__}")
         for check in checks:
             self.add(check)
+        _made.add(self)
 
     def _make_canary(self, targets: Any) -> Canary | None:
         if targets is None or targets == () or targets == []:
@@ -266,8 +266,11 @@ class Monitor:
 
         uWSGI without `enable-threads`, a limit of threads, an isolated interpreter: nothing is polled there but by
         this. The wrappers call it after a response was closed; `self.runs_on` in `/status` is `calls` there. Where
-        threads run it does nothing. No run is begun after `budget` seconds; each has its own timeout as ever.
+        threads run it does nothing. No run is begun after `budget` seconds; each has its own timeout as ever. Raises
+        ConfigError for what is no number of seconds.
         """
+        if isinstance(budget, bool) or not isinstance(budget, (int, float)):
+            raise ConfigError(f"monitor {self.name!r}: budget must be a number of seconds, got {budget!r:.60}")
         self._mind_fork()
         life = self._life
         if life is None or not self._calling.acquire(blocking=False):

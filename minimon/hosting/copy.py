@@ -83,7 +83,7 @@ class Local(Protocol):
 
 
 class Copy:
-    """Answers as a Registry does, from what was told. Nothing in it changes; any thread may ask.
+    """Answers as a Registry does, from one head and the document that is there when it is wanted. Any thread may ask.
 
     `load()` reads the document, when more than the head is wanted, and raises OSError or ValueError. `now()` is the
     monotonic clock, which all processes of a machine share. `problem` says why nothing that was told holds any more;
@@ -108,7 +108,7 @@ class Copy:
         if self._told is None:
             try:
                 self._told = self._load()
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError) as error:  # from now on nothing that was told holds
                 self.problem = self.problem or f"what the process that polls has told cannot be read: {error}"
                 self._told = {"monotonic": self._now(), "document": self._local.snapshot(), "states": {}}
         return self._told

@@ -55,11 +55,6 @@ class Ports:
             if waiting is not None:
                 waiting.drop()
 
-    def held(self) -> list[str]:
-        """Those that this process has."""
-        with self._lock:
-            return sorted(self._held)
-
     def inherit(self) -> None:
         """Bind what is waited for, if it is free. Raises OSError."""
         for address, bind in self._free():

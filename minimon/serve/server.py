@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _log = logger("server")
 
+PATIENCE = 20
+"""Tries to take over a port, four a second, after which that is a trouble."""
 MARGIN = 0.1
 """Seconds for the threads to close what the deadline has cut off."""
 UNIX = "unix:"
@@ -84,7 +86,7 @@ class HealthCheckServer:
         self._past: list[tuple[Httpd, threading.Thread]] = []  # those that were stopped, and have not ended
         self._waits: tuple[Subject, ...] | None = None  # whom to serve once the port is free: another worker has it
         self._ports: Any = None  # where it was claimed
-        self._problem = ""  # why it does not serve there, though no other worker does
+        self._tries = 0  # to serve there, since no other worker does
         self._pid = os.getpid()
         # Guards httpd, thread, _past, _waits. Reentrant: a signal handler may stop the server within its start.
         self._lock = threading.RLock()
@@ -160,11 +162,11 @@ class HealthCheckServer:
             try:
                 self._listen(subjects)
             except Exception as error:  # whoever served may not have ended yet
-                self._waits, problem = subjects, f"health server: {error}"
-                if problem != self._problem:
-                    (_log.warning if self._problem else _log.info)("%s; it is tried again", problem)
-                self._problem = problem
+                self._waits, self._tries = subjects, self._tries + 1
+                if self._tries == PATIENCE:
+                    _log.warning("health server: no other worker serves, and this one cannot: %s", error)
                 return False
+            self._tries = 0
         return True
 
     @property
@@ -188,7 +190,7 @@ class HealthCheckServer:
         number = getattr(error, "errno", None) or errno.EINVAL
         if number == errno.EADDRINUSE:
             hint = PATH_HINT if self.host.startswith(UNIX) else PORT_HINT
-        elif number in (errno.EACCES, errno.EROFS, errno.EPERM):
+        elif number in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT):
             hint = FOLDER_HINT if self.host.startswith(UNIX) else PRIVILEGE_HINT
         text = getattr(error, "strerror", None) or str(error)
         return PortError(number, f"cannot listen on {self._shown}: {text}{hint}")

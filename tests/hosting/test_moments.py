@@ -13,7 +13,7 @@ import pytest
 from hosting.workers import workers
 from support import our_threads, python, wait_until
 
-from minimon import Check, Monitor
+from minimon import Check, ConfigError, Monitor
 
 Make = Callable[..., Monitor]
 
@@ -281,7 +281,7 @@ said = []
 handler = logging.Handler()
 handler.emit = lambda record: said.append(record.getMessage())
 logging.getLogger("minimon").addHandler(handler)
-from minimon import Check, Monitor
+from minimon import Check, ConfigError, Monitor
 monitor = Monitor([Check("a", lambda: True, initial_delay=0)])
 app = monitor.wrap_wsgi(lambda environ, start_response: start_response("200 OK", []) or [b"of the host"])
 def get(path):
@@ -304,6 +304,13 @@ def test_where_threads_run_a_call_does_nothing(monitor: Monitor) -> None:
     """They do it."""
     monitor.start()
     assert (0, "threads") == (monitor.run_due(), monitor.snapshot()["self"]["runs_on"])
+
+
+@pytest.mark.parametrize("budget", ["2", None, True, [1]])
+def test_a_budget_is_a_number_of_seconds(monitor: Monitor, budget: Any) -> None:
+    """Whatever runs on."""
+    with pytest.raises(ConfigError, match="monitor 'minimon': budget must be a number of seconds, got"):
+        monitor.run_due(budget)
 
 
 def test_before_the_start_a_call_does_nothing(monitor: Monitor) -> None:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ import pytest
 from hosting.workers import SHARED, workers
 from support import our_threads, python, wait_until
 
+from minimon import HealthCheckServer, Monitor
 from minimon.clock import SystemClock
 from minimon.hosting.copy import head
 from minimon.hosting.leader import Lock
@@ -482,8 +484,6 @@ SERVED = SHARED + "server = HealthCheckServer(port={port}).start(monitor)\n"
 
 def free_port() -> int:
     """One that nobody has."""
-    import socket
-
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
@@ -528,8 +528,6 @@ def test_no_file_is_left_of_a_port(tmp_path: pathlib.Path) -> None:
 
 def test_a_port_that_is_taken_by_another_is_an_error(tmp_path: pathlib.Path) -> None:
     """It is not the leader's."""
-    import socket
-
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
@@ -537,6 +535,19 @@ def test_a_port_that_is_taken_by_another_is_an_error(tmp_path: pathlib.Path) -> 
         with workers(tmp_path, 2, code=code) as both:
             told = [each.ask("HealthCheckServer(port=port).start(monitor)") for each in both]
     assert ["PortError", "PortError"] == [each.partition(":")[0] for each in told]
+
+
+def test_a_port_that_a_stranger_has_taken_meanwhile_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Once, when it is not for a moment only; the worker goes on trying."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        server = HealthCheckServer(port=sock.getsockname()[1])
+        server._waits = (Monitor(),)
+        seen = [(server._bind_later(), len(caplog.messages)) for _ in range(30)]
+    served = server._bind_later()
+    server.stop()
+    assert ([(False, 0)] * 19 + [(False, 1)] * 11, True) == (seen, served)
 
 
 def test_a_server_that_waits_may_stand_in_a_with_statement(tmp_path: pathlib.Path) -> None:

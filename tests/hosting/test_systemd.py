@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pathlib
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -109,7 +109,7 @@ with Monitor([Check("db", lambda: True)]) as monitor:
     assert ("True True\n", 0, 1) == (said, program.returncode, lines.count("READY=1"))
 
 
-def test_what_systemd_did_not_hear_is_told_again(heard: socket.socket) -> None:
+def test_what_systemd_did_not_hear_is_told_again(heard: socket.socket, caplog: pytest.LogCaptureFixture) -> None:
     """Its queue was full at that moment."""
     heard.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as noise:
@@ -117,9 +117,10 @@ def test_what_systemd_did_not_hear_is_told_again(heard: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
                 noise.sendto(b"x" * 1000, heard.getsockname())
+    caplog.set_level(logging.DEBUG, "minimon.systemd")
     systemd = Systemd(Monitor(), {"NOTIFY_SOCKET": heard.getsockname()})
     systemd.start()
-    threading.Event().wait(0.5)  # it has tried by then
+    assert wait_until(lambda: any("does not listen" in message for message in caplog.messages))
     said = b""
     heard.settimeout(10.0)
     while b"STATUS=" not in said:
