@@ -92,13 +92,16 @@ def program(*command: str) -> Callable[[int], list[str]]:
     return lambda port: [sys.executable, *(str(port) if word == "PORT" else word for word in command)]
 
 
+RECYCLED = ("--max-requests", "50")
 GTHREAD = ("-k", "gthread", "--threads", "4")
 CELERY = ("-m", "celery", "-A", "celery_app", "worker", "--pool", "prefork", "-c", str(WORKERS), "--without-mingle")
 
 HOSTS = [
     Host("gunicorn sync", gunicorn(), ("gunicorn",), short=True, restarts=True),
     Host("gunicorn sync --preload", gunicorn("--preload"), ("gunicorn",), short=True),
-    Host("gunicorn sync max_requests", gunicorn("--max-requests", "50"), ("gunicorn",), recycles=True),
+    Host("gunicorn sync max_requests", gunicorn(*RECYCLED), ("gunicorn",), recycles=True),
+    Host("gunicorn gthread max_requests", gunicorn(*GTHREAD, *RECYCLED), ("gunicorn",), recycles=True),
+    Host("gunicorn gevent max_requests", gunicorn("-k", "gevent", *RECYCLED), ("gunicorn", "gevent"), recycles=True),
     Host("gunicorn gthread", gunicorn(*GTHREAD), ("gunicorn",)),
     Host("gunicorn gthread --preload", gunicorn(*GTHREAD, "--preload"), ("gunicorn",)),
     Host("gunicorn gevent", gunicorn("-k", "gevent"), ("gunicorn", "gevent")),
