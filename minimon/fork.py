@@ -1,7 +1,8 @@
 """After a fork the child holds no thread of ours, and maybe a lock that nobody will release: start afresh.
 
 Each owner of a thread, lock, socket or file has `after_fork()`, which gives it fresh locks, no threads, and closes
-what it inherited. Owners are watched from their first start on; nothing is registered at import.
+what it inherited. Owners are watched from their first start on; nothing is registered at import. Some have something
+to do when the interpreter exits as well.
 """
 
 from __future__ import annotations
@@ -18,8 +19,17 @@ class Owner(Protocol):
         """Called in the child, by its only thread."""
 
 
+class Leaver(Protocol):
+    """What has something to do before the interpreter exits."""
+
+    def at_exit(self) -> None:
+        """Called by the main thread, while other threads still run."""
+
+
 _owners: weakref.WeakSet[Owner] = weakref.WeakSet()
+_leavers: weakref.WeakSet[Leaver] = weakref.WeakSet()
 _hooked: list[bool] = []
+_leaving: list[bool] = []
 
 
 def watch(owner: Owner) -> None:
@@ -28,6 +38,21 @@ def watch(owner: Owner) -> None:
     if not _hooked and hasattr(os, "register_at_fork"):  # os.register_at_fork cannot be undone, so once is enough
         _hooked.append(True)
         os.register_at_fork(after_in_child=_tell_owners)
+
+
+def watch_exit(leaver: Leaver) -> None:
+    """Have `leaver.at_exit()` called when the interpreter exits. Any thread."""
+    import atexit
+
+    _leavers.add(leaver)
+    if not _leaving:
+        _leaving.append(True)
+        atexit.register(_tell_leavers)
+
+
+def _tell_leavers() -> None:
+    for leaver in list(_leavers):
+        leaver.at_exit()
 
 
 def _tell_owners() -> None:

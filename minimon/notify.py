@@ -6,9 +6,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from .log import logger
-from .model import Change
 from .pool import join_until
 
 _log = logger("notify")
@@ -18,9 +18,9 @@ MOST_WAITING = 1000
 
 
 class Notifier:
-    """Calls `callback(change)` for each change, one after another, on the thread `minimon-notify`."""
+    """Calls `callback(change)` for each change, of whatever kind, one after another, on the thread `minimon-notify`."""
 
-    def __init__(self, callback: Callable[[Change], object], before: Notifier | None = None) -> None:
+    def __init__(self, callback: Callable[[Any], object], before: Notifier | None = None) -> None:
         self._callback = callback
         self._before = before  # one of an earlier life, whose last call is waited for: never two at once
         self._failed = False
@@ -31,7 +31,7 @@ class Notifier:
         self._lock = threading.RLock()
         self.dropped = 0
         self.errors = 0
-        self._changes: queue.Queue[Change | None] = queue.Queue(MOST_WAITING)
+        self._changes: queue.Queue[Any] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._late = False  # the deadline of stop() is over: what waits is dropped
@@ -41,7 +41,7 @@ class Notifier:
         self._thread = threading.Thread(target=self.work, name="minimon-notify", daemon=True)
         self._thread.start()
 
-    def put(self, change: Change) -> None:
+    def put(self, change: Any) -> None:
         """Have the callback called with this change. Never waits: when the queue is full it is dropped."""
         try:
             self._changes.put_nowait(change)
@@ -71,7 +71,7 @@ class Notifier:
             if change is not None:
                 self._call(change)
 
-    def _call(self, change: Change) -> None:
+    def _call(self, change: Any) -> None:
         try:
             self._callback(change)
         except BaseException:  # a SystemExit too ends the call, not the thread

@@ -27,6 +27,9 @@ tasks hosting
 serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
+processes processes.lifecycle processes.environment processes.output processes.guarding processes.child processes.guard
+processes.verifiers processes.gates processes.program processes.process processes.keeper processes.interface processes.supervisor
+processes.listener processes.pymanager processes.daemon
 polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
 hosting.board hosting.sharing hosting.ports life monitor
 testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing selftest
@@ -40,6 +43,7 @@ model expectations conditions options checks timetable evaluate uptime latency h
 probes.message probes.der serve.exposition serve.accept serve.framing serve.access serve.metrics serve.routing
 serve.page_assets serve.page_values serve.page_check serve.page hosting.copy
 """.split()
+PURE += ["processes.lifecycle"] if (PACKAGE / "processes").exists() else []
 IMPURE = "threading time socket http urllib.request subprocess sqlite3 os logging random".split()
 """What no pure room may import: time, randomness and bytes come in as arguments."""
 
@@ -208,8 +212,8 @@ def test_no_name_is_global() -> None:
 MUTABLE = "list dict set bytearray deque defaultdict Counter OrderedDict WeakSet WeakKeyDictionary WeakValueDictionary"
 STATEFUL = "Lock RLock Condition Event Semaphore local Queue SimpleQueue Thread Random count cycle iter open socket"
 CHANGES = "append add update pop setdefault insert extend remove discard clear popitem sort appendleft write"
-EXCEPTIONS = {"fork": {"_owners", "_hooked"}, "monitor": {"_made"}}
-"""Where the platform needs module-level state: fork hooks cannot be undone, and know their owners; of two equal
+EXCEPTIONS = {"fork": {"_owners", "_hooked", "_leavers", "_leaving"}, "monitor": {"_made"}}
+"""Where the platform needs module-level state: fork hooks cannot be undone, and know their owners, as those at exit do; of two equal
 monitors in one process, which files cannot tell apart, the second has to know of the first. Both are weak."""
 
 

@@ -14,7 +14,7 @@ from .access import Access
 from .connection import Answer, Asked, Connection, Times
 from .framing import Head, Request, read_head
 from .handler import HealthCheckHandler, Writer, framed, refusal_of
-from .health import PATIENCE, ROUTE_PATIENCE, Asker, Pending, Question
+from .health import PATIENCE, ROUTE_PATIENCE, Asker, Pending, Question, Routes
 from .routing import Reply, place, problem
 from .site import Site
 
@@ -110,12 +110,31 @@ class Answers:
 
     def _reply(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
         request = asked.request
+        routes = next((each.routes for each in self.asker.subjects if each.routes and each.routes.knows(request)), None)
+        if routes is not None:
+            return self._route_of(routes, connection, request, wait)
         reply = self._site.respond(request, wait.question, connection.peer)
         if reply is not None:
             return reply
         if self._handler is HealthCheckHandler:
             return self._site.misdirected(request) or refusal_of(request.method)
         return self._host_route(connection, asked, wait)
+
+    def _route_of(self, routes: Routes, connection: Connection, request: Request, wait: Wait) -> Reply:
+        """A route of a subject's. Raises Pending."""
+        if wait.task is None:
+            refused = self._site.admits(request, wait.question, connection.peer)
+            if refused is not None:
+                return refused
+            made = routes.answer(request, self._server.wake)
+            if isinstance(made, Reply):
+                return made
+            wait.task = made
+            wait.deadline = time.monotonic() + made.patience
+        if not wait.task.finished:
+            raise Pending
+        reply: Reply = wait.task.reply()
+        return reply
 
     def _host_route(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
         """A route of the host's own, on the task pool. Raises Pending."""
@@ -208,7 +227,7 @@ class Wait:
         self.begun = time.monotonic()
         self.deadline = self.begun + PATIENCE
         self.question = Question(asker)
-        self.task: Task | None = None
+        self.task: Any = None  # a Task, or a Later of a subject's
 
     @property
     def is_over(self) -> bool:

@@ -44,6 +44,36 @@ class Subject(Protocol):
         """The document of `/status`."""
 
 
+class Later(Protocol):
+    """An answer that takes its time."""
+
+    patience: float
+    """Seconds that are waited for it."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is something to answer."""
+
+    def reply(self) -> Any:
+        """The Reply."""
+
+    def cancel(self) -> None:
+        """Nobody waits for it any longer: it has finished."""
+
+
+class Routes(Protocol):
+    """What a subject answers besides, as its `routes`. Called by the server's thread, and never waits."""
+
+    def knows(self, request: Any) -> bool:
+        """Whether a request is for one of them."""
+
+    def answer(self, request: Any, wake: Callable[[], None]) -> Any:
+        """A Reply, or a Later; `wake` is called, on any thread, when that has finished."""
+
+    def home(self) -> Any:
+        """The Reply of `/` to programs, where nothing else is served."""
+
+
 class Pending(Exception):
     """Something slow is being done; ask again when `wake()` is called, or when time is over."""
 
@@ -138,6 +168,9 @@ class Asked:
         self.explains = self.at_once and _has(subject, "explain")
         self._tells_missed = self.at_once and _has(subject, "missed")
         self._tells_readiness = self.at_once and _has(subject, "readiness")
+        routes = getattr(subject, "routes", None) if self.at_once else None
+        self.routes = routes if _has(routes, "knows") and _has(routes, "answer") else None
+        """What it answers besides, as a Supervisor does: see Routes."""
         self._is_plain = _has(subject, "is_healthy") and _has(subject, "get_detailed_stats")
         if isinstance(subject, type) or not (self._has_snapshot or self._is_plain):
             raise ConfigError(f"server: {quoted(subject, 60)} has no is_healthy() and get_detailed_stats() to ask")
@@ -271,7 +304,9 @@ class Question:
             if error or not several:
                 return Said(error) if error else said[0]
             told = [words.get(each) or at_once(each.word, self.complaints) for each in self.subjects]
-            return Said(value={"schema": 1, "overall": worst(told), "subjects": [each.value for each in said]})
+            status = [each.value["status"] for each, one in zip(said, self.subjects) if one.routes]
+            whole = {"schema": 1, "overall": worst(told), **({"status": status[0]} if status else {})}
+            return Said(value={**whole, "subjects": [each.value for each in said]})
 
         return make
 

@@ -5,6 +5,7 @@ What takes long is made on the threads of the Asker, and shared by all who ask f
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -179,6 +180,22 @@ class Site:
             self.attempts.note(client, given, bool(said.value))
         return True if said.value else self.challenge()
 
+    def admits(self, request: Request, question: Question, client: str) -> Reply | None:
+        """The answer to a request for a route of a subject's that may not be done; None where it may. Raises Pending.
+
+        What is asked for are details; what changes something is for this machine, or for those with credentials.
+        """
+        if request.method in SAFE:
+            stranger = self.misdirected(request)
+            sees = stranger or self._sees(request, question, client)
+            if isinstance(sees, Reply) or sees:
+                return sees if isinstance(sees, Reply) else None
+            return self.challenge() if self.access.authenticator is not None else problem(403, "details are not shown")
+        refused = self.guard(request, question, client)
+        if refused is None and self.access.authenticator is None and not self.access.local:
+            return problem(403, "that may be done from this machine only; start the server with token=, or auth=")
+        return refused
+
     def challenge(self) -> Reply:
         """401 (RFC 9110, 15.5.2), with all ways to say who one is."""
         ways = [getattr(self.access.authenticator, key, "") for key in ("challenge", "login")]
@@ -216,7 +233,7 @@ class Site:
                 return problem(400, "check is given more than once; ask for one at a time")
             return one(question.explanation(names[0]))
         monitor = all(each.at_once for each in question.subjects)
-        make = partial(_document, CHANGING if monitor else ())
+        make = partial(_document, CHANGING if monitor and not any(each.routes for each in question.subjects) else ())
         return _unless_same(request, self._made("status", question, make))
 
     def _metrics(self, request: Request, question: Question) -> Reply:
@@ -232,7 +249,7 @@ class Site:
 
     def _home(self, request: Request, question: Question, sees: bool, login: str) -> Reply:
         if not prefers(request.get("accept"), ("text/html", ""), ("application/json", "")):
-            return links(question.root, question.root + self.base)._replace(headers=(NO_STORE, VARY))
+            return self._root(question, sees)._replace(headers=(NO_STORE, VARY))
         from .page import CSP, page
 
         overall = "" if sees and all(each.at_once for each in question.subjects) else worst(question.words())
@@ -244,6 +261,17 @@ class Site:
             return Reply(200, body, (NO_STORE, VARY, policy), "text/html; charset=utf-8")
 
         return self._made("page", question, make, overall) if sees else make({"overall": overall})
+
+    def _root(self, question: Question, sees: bool) -> Reply:
+        """`/` for programs: links, and what a subject has to say there; that alone, where there is nothing else."""
+        listed = links(question.root, question.root + self.base)
+        homes = [each.routes for each in question.subjects if each.routes] if sees else []
+        if not homes:
+            return listed
+        home: Reply = homes[0].home()
+        if len(question.subjects) == 1 or home.status != 200:
+            return home
+        return Reply(200, to_json({**json.loads(listed.body), **json.loads(home.body)}))
 
     def _made(
         self,

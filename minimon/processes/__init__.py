@@ -1,0 +1,1 @@
+"""Processes that come up, stay up and leave nothing behind: see `supervisor`."""

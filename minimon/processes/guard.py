@@ -1,0 +1,112 @@
+"""The host's side of the guard: it is told of each process, and ends them when the host was killed.
+
+There is one for each Supervisor, in a session of its own. Where `sys.executable` is no plain Python (a frozen program,
+uWSGI), it would start the host again; there, and on Windows, is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from .child import Child, spawn
+
+START = "import marshal, sys; exec(marshal.load(open(0, 'rb', 0, closefd=False)))"
+"""What a Python is told to run: the code of `guarding` comes first on its standard input."""
+
+
+def lacking() -> str:
+    """Why there can be no guard; "" where there can."""
+    if not hasattr(os, "killpg"):
+        return "this system has no process groups"
+    if getattr(sys, "frozen", False):
+        return "the program is frozen: it would start itself again"
+    name = os.path.basename(sys.executable or "")
+    if not name.startswith(("python", "pypy")) or not os.access(sys.executable, os.X_OK):
+        return f"{name or 'sys.executable'} is no plain Python: it would start the host again"
+    return ""
+
+
+def _code() -> bytes:
+    """The code of `guarding`, from wherever it was imported: a folder, a zip, without sources too."""
+    from . import guarding
+
+    spec: Any = guarding.__spec__
+    code = spec.loader.get_code(spec.name)
+    return marshal.dumps(code)
+
+
+class Guard:
+    """One guard process. Belongs to the keeper's thread, but for `told` and `after_fork`."""
+
+    def __init__(self) -> None:
+        self.child: Child | None = None
+        self._fd = -1
+        self._token = ""
+
+    def start(self, lives: Iterable[tuple[int, int, float]]) -> Child:
+        """Launch it, and tell it what runs: pid, signal and timeout. Raises OSError."""
+        self.close()
+        reading, self._fd = os.pipe()
+        try:
+            os.set_blocking(self._fd, False)
+            os.write(self._fd, _code())
+            command = [sys.executable, "-I", "-S", "-c", START, "minimon-guard", str(os.getpid())]
+            self.child = spawn(command, stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(reading)
+        for life in lives:
+            self.add(*life)
+        return self.child
+
+    @property
+    def pid(self) -> int | None:
+        """Its pid, while it lives."""
+        return None if self.child is None else self.child.pid
+
+    def announce(self) -> str:
+        """A process is about to be launched: the token for its environment, by which it is found if the host ends
+        before it could say the pid.
+        """
+        self._token = secrets.token_hex(8)
+        self._say(f"try {self._token}")
+        return self._token
+
+    def add(self, pid: int, number: int, timeout: float) -> None:
+        """It runs."""
+        self._say(f"add {pid} {number} {timeout:g}")
+
+    def remove(self, pid: int) -> None:
+        """All of its session has ended."""
+        self._say(f"del {pid}")
+
+    def told(self) -> None:
+        """The interpreter exits, and everyone has got the signal already. Any thread."""
+        self._say("told")
+
+    def _say(self, line: str) -> None:
+        """A guard that has ended is launched anew by the keeper, and is told all then."""
+        with contextlib.suppress(OSError):
+            os.write(self._fd, f"{line}\n".encode())
+
+    def close(self) -> None:
+        """It ends what is left, and then itself."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def after_fork(self) -> None:
+        """In the child: the guard is the parent's."""
+        self.close()
+        if self.child is not None:
+            self.child.forget()
+            self.child = None

@@ -1,0 +1,172 @@
+"""What the guard does: a small process that waits for the host's end, and then ends the host's processes.
+
+It runs as a program of its own, from this module's code alone: so nothing of the package is imported here.
+The host writes lines to its standard input, which ends when the host does, however that comes about:
+
+    try TOKEN               a process is about to be launched that has MINIMON_PROCESS=TOKEN in its environment
+    add PID SIGNAL TIMEOUT  it runs: end its session with SIGNAL, after TIMEOUT seconds with SIGKILL
+    del PID                 all of that session has ended
+    told                    each of them was sent its SIGNAL already
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+SEARCH = 1.0
+"""Seconds in which a process is looked for that was being launched when the host ended."""
+STEP = 0.05
+"""Seconds between two looks."""
+LAST = 5.0
+"""Seconds after the last SIGKILL; what lives then cannot be ended."""
+DEFAULT = 10.0
+"""Seconds before SIGKILL for a process of which only the token is known."""
+TOKEN = "MINIMON_PROCESS"
+
+
+def sessions() -> dict[int, list[int]] | None:
+    """The live processes of each session (proc(5)); None where there is no /proc."""
+    found: dict[int, list[int]] = {}
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return None
+    for name in names:
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:  # it has ended meanwhile
+                continue
+            if len(fields) > 3 and fields[0] not in (b"Z", b"X"):
+                found.setdefault(int(fields[3]), []).append(int(name))
+    return found if found else None
+
+
+def leader_of(token: str) -> int:
+    """The leader of a session that was launched with this token; 0 for none."""
+    wanted = f"{TOKEN}={token}".encode()
+    for leader in sessions() or {}:
+        try:
+            with open(f"/proc/{leader}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    return leader
+        except OSError:  # not ours, or it has ended
+            continue
+    return 0
+
+
+def send(pid: int, number: int) -> bool:
+    """A signal to a process group; whether there is one."""
+    try:
+        os.killpg(pid, number)
+    except OSError:
+        return False
+    return True
+
+
+def kill(pid: int, members: list[int]) -> None:
+    """SIGKILL to a group, and to those of its session that have groups of their own."""
+    send(pid, signal.SIGKILL)
+    for member in members:
+        try:
+            if os.getsid(member) == pid:
+                os.kill(member, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+class Guard:
+    """The sessions to be ended."""
+
+    def __init__(self) -> None:
+        self.groups: dict[int, tuple[int, float]] = {}
+        self.tried = ""
+        self.told = False
+
+    def hear(self, line: str) -> None:
+        """One line of the host."""
+        word, *rest = line.split()
+        if word == "try":
+            self.tried = rest[0]
+        elif word == "add":
+            self.groups[int(rest[0])] = int(rest[1]), float(rest[2])
+            self.tried = ""
+        elif word == "del":
+            self.groups.pop(int(rest[0]), None)
+        elif word == "told":
+            self.told = True
+
+    def end(self) -> None:
+        """End them all."""
+        begun = time.monotonic()
+        deadlines: dict[int, float] = {}
+        while time.monotonic() < max([begun, *deadlines.values()]) + LAST:
+            if self.tried and time.monotonic() < begun + SEARCH:
+                late = leader_of(self.tried)
+                if late and late not in self.groups:
+                    self.groups[late] = int(signal.SIGTERM), DEFAULT
+            for pid, (number, timeout) in self.groups.items():
+                if pid not in deadlines:
+                    deadlines[pid] = time.monotonic() + timeout
+                    if not self.told:
+                        send(pid, number)
+                        send(pid, signal.SIGCONT)
+            self.sweep(deadlines)
+            if not self.groups and not (self.tried and time.monotonic() < begun + SEARCH):
+                return
+            time.sleep(STEP)
+
+    def sweep(self, deadlines: dict[int, float]) -> None:
+        """Forget what has ended, kill what is late."""
+        living = sessions()
+        for pid in list(self.groups):
+            members = [] if living is None else living.get(pid, [])
+            if not (members or (living is None and send(pid, 0))):
+                del self.groups[pid]
+            elif time.monotonic() >= deadlines[pid]:
+                kill(pid, members)
+
+
+def listen(guard: Guard, host: int) -> None:
+    """Hear the host until it ends."""
+    watched = [0]
+    try:
+        watched.append(os.pidfd_open(host))  # a child that it has forked may hold the other end of the pipe
+    except (AttributeError, OSError):
+        pass
+    os.set_blocking(0, False)
+    gone, rest = False, b""
+    while True:
+        gone = gone or os.getppid() != host
+        if not gone:
+            gone = select.select(watched, (), ())[0] not in ([], [0])
+        try:
+            data = os.read(0, 65536)
+        except BlockingIOError:
+            if gone:
+                return
+            continue
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            guard.hear(line.decode())
+        if not data:
+            return
+
+
+def main() -> None:
+    """Wait for the end of the host whose pid is the last argument."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGTSTP"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    os.chdir("/")
+    guard = Guard()
+    listen(guard, int(sys.argv[-1]))
+    guard.end()
+
+
+if __name__ == "__main__":
+    main()

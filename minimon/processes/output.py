@@ -1,0 +1,447 @@
+"""What processes write: one thread takes it off their pipes, whatever it is, so that none of them ever waits.
+
+It goes where it is meant to go, by blocks: to the host's own output, or into a file that is rotated by size. The last
+64 KiB are kept beside that. What cannot be written anywhere in time is dropped and counted, never waited for.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import re
+import select
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..log import logger
+from ..pool import join_until
+
+_log = logger("output")
+
+RING = 65536
+"""Bytes of a process' output that are kept."""
+BLOCK = 65536
+"""Bytes that are read at a time."""
+LONGEST = 8192
+"""Bytes of a line; a longer one is cut there into several."""
+MOST_PENDING = 1 << 20
+"""Bytes that wait for the host's own output at most; what comes then is dropped."""
+PIECE = getattr(select, "PIPE_BUF", 512)
+"""Bytes that are written at a time where it must not block: a pipe that is writable takes them (pipe(7))."""
+DRAIN = 0.2
+"""Seconds in which what is in the pipe of an ended process is read; others may go on to write into it."""
+LOOK_AGAIN = 1.0
+"""Seconds after which a file is looked at: whether it was moved away, or can be opened again."""
+
+_COLOURS = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)")
+_UNSHOWN = re.compile("[^\\n\\t -~\xa1-\ud7ff\ue000-\U0010ffff]")
+
+
+def readable(data: bytes) -> str:
+    """Output as people read it: no colours, no control characters, no line longer than LONGEST."""
+    text = _COLOURS.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))
+    text = _UNSHOWN.sub(_escaped, text)
+    return re.sub(f"([^\n]{{{LONGEST}}})(?=[^\n])", r"\1\n", text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+class Sink(Protocol):
+    """Where output goes besides."""
+
+    dropped: int
+
+    def write(self, data: bytes) -> None:
+        """Never blocks, never raises."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class FileSink:
+    """A file that grows up to `max_bytes`; then it becomes PATH.1, that one PATH.2, up to `count`. 0 bytes: for ever.
+
+    It is appended to. A disk that is full, a folder that is gone: what is lost is counted, and told in the file once
+    it can be written again. A file that somebody has moved away is opened anew.
+    """
+
+    def __init__(self, path: str, max_bytes: int = 0, count: int = 0) -> None:
+        self.path, self.max_bytes, self.count = os.path.abspath(path), max_bytes, count
+        self.dropped = self._untold = self._size = 0
+        self._fd, self._inode, self._look_at = -1, (0, 0), 0.0
+        self._failed = ""
+
+    def open(self) -> None:
+        """Raises OSError where it cannot be."""
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        found = os.fstat(self._fd)
+        self._inode, self._size = (found.st_dev, found.st_ino), found.st_size
+        self._look_at = time.monotonic() + LOOK_AGAIN
+
+    def write(self, data: bytes) -> None:
+        """All of it, or what fits; the rest is dropped."""
+        try:
+            self._mind()
+            if self._fd < 0:
+                raise OSError(self._failed)
+            if self._untold:
+                self._put(b"\n[minimon: %d bytes could not be written here]\n" % self._untold)
+                self._untold, self._failed = 0, ""
+            self._put(data)
+        except OSError as error:
+            self.dropped += len(data)
+            self._untold += len(data)
+            if not self._failed:
+                self._failed = error.strerror or str(error)
+                _log.warning("%s cannot be written: %s; output is dropped until it can", self.path, self._failed)
+
+    def _put(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            if self.max_bytes and self._size >= self.max_bytes:
+                self._rotate()
+            room = self.max_bytes - self._size if self.max_bytes else len(view)
+            written = os.write(self._fd, view[: max(1, room)])
+            self._size += written
+            view = view[written:]
+
+    def _mind(self) -> None:
+        """Open it again, where it is not, or no longer the one of that name."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_AGAIN
+        try:
+            found = os.stat(self.path)
+            same = (found.st_dev, found.st_ino) == self._inode
+        except FileNotFoundError:
+            same = False
+        if self._fd < 0 or not same:
+            self.close()
+            self.open()
+
+    def _rotate(self) -> None:
+        self.close()
+        if self.count < 1:
+            os.truncate(self.path, 0)
+        else:
+            names = [self.path, *(f"{self.path}.{number}" for number in range(1, self.count + 1))]
+            for older, newer in zip(reversed(names[1:]), reversed(names[:-1])):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(newer, older)
+        self.open()
+
+    def close(self) -> None:
+        """It may be opened again."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class HostSink:
+    """The host's own output, by its descriptor. Belongs to the pump, which writes when there is room."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.dropped, self.broken = fd, 0, False
+        self.pending: collections.deque[memoryview] = collections.deque()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Keep it until there is room."""
+        if self.broken or self.size + len(data) > MOST_PENDING:
+            self.dropped += len(data)
+            return
+        self.pending.append(memoryview(data))
+        self.size += len(data)
+
+    def flush(self, most: int = 64) -> None:
+        """Write as long as there is room, so many pieces at most."""
+        for _ in range(most):
+            if not self.pending or not _has_room(self.fd):
+                return
+            piece = self.pending[0][:PIECE]
+            try:
+                written = os.write(self.fd, piece)
+            except BlockingIOError:
+                return
+            except OSError:  # closed, or its reader is gone: nobody is told, for that is where one would
+                self.broken = True
+                self.dropped += self.size
+                self.pending.clear()
+                self.size = 0
+                return
+            self.size -= written
+            rest = self.pending.popleft()[written:]
+            if rest:
+                self.pending.appendleft(rest)
+
+    def close(self) -> None:
+        """It is the host's."""
+
+
+def _has_room(fd: int) -> bool:
+    try:
+        return bool(select.select((), (fd,), (), 0)[1])
+    except ValueError:  # a descriptor too large for select(2)
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT)
+        return bool(poll.poll(0))
+    except OSError:
+        return True  # then writing says what is wrong
+
+
+class Journal:
+    """What one program has written, in all of its runs. The pump adds to it; any thread may read it."""
+
+    def __init__(self, keeps: bool = True, sink: FileSink | None = None) -> None:
+        self.keeps, self.sink = keeps, sink
+        # Guards what follows. A leaf.
+        self._lock = threading.Lock()
+        self._kept = bytearray()
+        self.total = 0
+        self._begun = 0  # the total at the last launch
+        self._watched: list[tuple[re.Pattern[str], Callable[[], None]]] = []
+        self._line = b""
+
+    def begin(self, watched: Sequence[tuple[re.Pattern[str], Callable[[], None]]]) -> None:
+        """A new run: call each function once, on the pump's thread, when a line has been written that fits."""
+        with self._lock:
+            self._watched, self._line, self._begun = list(watched), b"", self.total
+
+    def add(self, data: bytes) -> None:
+        """Called by the pump."""
+        met = []
+        with self._lock:
+            self.total += len(data)
+            if self.keeps:
+                self._kept += data[-RING:]
+                if len(self._kept) > 2 * RING:
+                    del self._kept[:-RING]
+            if self._watched:
+                met = self._fitting(data)
+        if self.sink is not None:
+            self.sink.write(data)
+        for call in met:
+            call()
+
+    def _fitting(self, data: bytes) -> list[Callable[[], None]]:
+        """The functions whose time has come. A line need not be complete: a prompt never is."""
+        text = readable(self._line + data)
+        self._line = (self._line + data).rpartition(b"\n")[2][-LONGEST:]
+        lines = text.split("\n")
+        met = [each for each in self._watched if any(each[0].search(line) for line in lines)]
+        self._watched = [each for each in self._watched if each not in met]
+        return [call for _, call in met]
+
+    def tail(self, lines: int = 20, this_run: bool = False) -> list[str]:
+        """The last lines, as people read them; of what is kept."""
+        with self._lock:
+            size = min(RING, self.total - self._begun) if this_run else RING
+            data = bytes(self._kept[-size:]) if size > 0 else b""
+            cut = self.total > len(data) and not (this_run and size < RING)
+        listed = readable(data).split("\n")
+        if listed and not listed[-1]:
+            listed.pop()
+        if cut and len(listed) > 1:  # the first is the end of a line
+            del listed[0]
+        return listed[-lines:] if lines > 0 else []
+
+    @property
+    def dropped(self) -> int:
+        """Bytes that could not be written into its file."""
+        return 0 if self.sink is None else self.sink.dropped
+
+    def close(self) -> None:
+        """Its file, until something is written again."""
+        if self.sink is not None:
+            self.sink.close()
+
+    def after_fork(self) -> None:
+        """In the child: a fresh lock, no file."""
+        self._lock = threading.Lock()
+        self.close()
+
+
+class Channel:
+    """The reading ends of one run's pipes."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.fds: dict[int, HostSink | None] = {}
+
+    def add(self, host: HostSink | None) -> int:
+        """A further pipe: its writing end, for the process. Raises OSError."""
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        self.fds[reading] = host
+        return writing
+
+
+class Pump:
+    """The thread `minimon-output`. Any thread may call any method; the pipes are read by the thread alone."""
+
+    def __init__(self) -> None:
+        # Guards _asked. A leaf.
+        self._lock = threading.Lock()
+        self._asked: collections.deque[Callable[[], None]] = collections.deque()
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self._selector.register(self._ear, selectors.EVENT_READ)
+        self.hosts = {1: HostSink(1), 2: HostSink(2)}
+        self._channels: set[Channel] = set()
+        self._stopping = False
+        self.thread = threading.Thread(target=self.run, name="minimon-output", daemon=True)
+
+    def ask(self, call: Callable[[], None]) -> None:
+        """Have it called on the pump's thread."""
+        with self._lock:
+            self._asked.append(call)
+        with contextlib.suppress(OSError):
+            self._bell.send(b"!")
+
+    def add(self, channel: Channel) -> None:
+        """Read these from now on."""
+
+        def add() -> None:
+            self._channels.add(channel)
+            for fd in channel.fds:
+                self._selector.register(fd, selectors.EVENT_READ, channel)
+
+        self.ask(add)
+
+    def drain(self, channel: Channel, then: Callable[[], object]) -> None:
+        """Its process has ended: read what is there, and call `then`. It is read on, for others may write."""
+
+        def drain() -> None:
+            self._drain(channel)
+            then()
+
+        self.ask(drain)
+
+    def close(self, channel: Channel) -> None:
+        """Read what is there, and no more."""
+
+        def close() -> None:
+            self._drain(channel)
+            for fd in list(channel.fds):
+                self._close(fd, channel)
+            self._channels.discard(channel)
+
+        self.ask(close)
+
+    def _drain(self, channel: Channel) -> None:
+        until = time.monotonic() + DRAIN
+        for fd in list(channel.fds):
+            while self._read(fd, channel) and time.monotonic() < until:
+                pass
+
+    def _read(self, fd: int, channel: Channel) -> bool:
+        """One block; whether there may be more."""
+        try:
+            data = os.read(fd, BLOCK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._close(fd, channel)
+            return False
+        host = channel.fds[fd]
+        channel.journal.add(data)
+        if host is not None:
+            host.write(data)
+            host.flush()
+        return True
+
+    def _close(self, fd: int, channel: Channel) -> None:
+        del channel.fds[fd]
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(fd)
+        os.close(fd)
+
+    def run(self) -> None:
+        """The thread's loop."""
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._end()
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(self._mind_hosts()):
+            if key.data is None:
+                with contextlib.suppress(OSError):
+                    self._ear.recv(4096)
+            elif isinstance(key.data, HostSink):
+                key.data.flush()
+            elif key.fd in key.data.fds:
+                self._read(key.fd, key.data)
+        while self._asked:
+            with self._lock:
+                call = self._asked.popleft()
+            call()
+
+    def _mind_hosts(self) -> float | None:
+        """Wake up when the host's output has room again; where the system cannot tell, look soon."""
+        patience = None
+        for host in self.hosts.values():
+            known = self._watches(host.fd)
+            if not host.pending:
+                if known:
+                    self._selector.unregister(host.fd)
+                continue
+            try:
+                if not known:
+                    self._selector.register(host.fd, selectors.EVENT_WRITE, host)
+            except (OSError, ValueError):  # a file, which epoll does not take: there is always room
+                host.flush(1024)
+                patience = 0.0 if host.pending else patience
+        return patience
+
+    def _watches(self, fd: int) -> bool:
+        try:
+            return isinstance(self._selector.get_key(fd).data, HostSink)
+        except KeyError:
+            return False
+
+    def stop(self, deadline: float) -> bool:
+        """Read what is there, write what waits as far as there is room, end. True when that is done in time."""
+
+        def stop() -> None:
+            self._stopping = True
+
+        self.ask(stop)
+        return join_until(self.thread, deadline)
+
+    def _end(self) -> None:
+        for channel in list(self._channels):
+            self._drain(channel)
+            for fd in list(channel.fds):
+                self._close(fd, channel)
+            channel.journal.close()
+        for host in self.hosts.values():
+            host.flush(MOST_PENDING // PIECE)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._selector.close()
+        self._bell.close()
+        self._ear.close()
+
+    def after_fork(self) -> None:
+        """In the child: close what was inherited."""
+        for channel in self._channels:
+            for fd in channel.fds:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+            channel.fds.clear()
+        self._let_go()
