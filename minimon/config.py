@@ -38,29 +38,22 @@ Everything is looked at before anything starts. Each error names the file, and t
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import re
 import sys
 import types
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .checks import VALUES, Check, Resource, scheme_of
 from .errors import ConfigError, did_you_mean
+from .files import content_of, decoded, key_in, kind_of, read_json, read_toml
 from .monitor import Monitor
 from .options import OPTIONS
 from .serve.server import HealthCheckServer
 from .text import short
 
-LARGEST = 16 << 20
-"""Bytes of a configuration file at most."""
 LARGEST_SECRET = 1 << 20
 """Bytes of a secret's file at most."""
-DEEPEST = 32
-"""Levels of nesting in a configuration file at most."""
 
 SERVER = ("host", "port", "token", "details", "allowed_hosts")
 MONITOR = ("name", "min_workers", "max_workers", "defaults", "canary", "state_file")
@@ -105,7 +98,7 @@ class Built(NamedTuple):
 def load(path: str | os.PathLike[str]) -> Config:
     """Read a file; a Python file is executed. Raises ConfigError with file and line, or file and key."""
     where = os.fspath(path)
-    content = _content(where, LARGEST)
+    content = content_of(where)
     kind = os.path.splitext(where)[1].lower()
     if kind not in READERS:
         raise ConfigError(f"{where}: unknown kind of file; the name has to end in {', '.join(READERS)}")
@@ -114,134 +107,11 @@ def load(path: str | os.PathLike[str]) -> Config:
     return READERS[kind](where, content)
 
 
-def _content(path: str, most: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            content = file.read(most + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > most:
-        raise ConfigError(f"{path}: larger than {most} bytes")
-    return content
-
-
-def _decoded(path: str, content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8: byte 0x{content[error.start]:02x}") from None
-
-
-class _Table(dict[str, Any]):
-    """An object of a JSON file, which knows whether a key stood there twice."""
-
-    twice: str | None = None
-
-
-class _Odd(NamedTuple):
-    """What stands for a number that cannot be one, until its key is known."""
-
-    text: str
-
-
-def _table(pairs: list[tuple[str, Any]]) -> _Table:
-    table = _Table(pairs)
-    if len(table) < len(pairs):
-        table.twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-    return table
-
-
-def _whole(digits: str) -> int | _Odd:
-    return int(digits) if len(digits) < 20 else _Odd(f"{digits:.20}…")
-
-
-def _json(path: str, content: bytes) -> Config:
-    text = _decoded(path, content)
-    try:
-        values = json.loads(text, object_pairs_hook=_table, parse_constant=_Odd, parse_int=_whole)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno})") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deep") from None
-    return _formed(path, values)
-
-
-def _toml(path: str, content: bytes) -> Config:
-    if sys.version_info < (3, 11):
-        version = ".".join(map(str, sys.version_info[:2]))
-        raise ConfigError(f"{path}: TOML needs Python 3.11 or later, this is {version}; write JSON or Python instead")
-    import tomllib
-
-    text = _decoded(path, content)
-    try:
-        values = tomllib.loads(text)
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deep") from None
-    except ValueError as error:  # TOMLDecodeError, or a number of too many digits
-        what, found = str(error), re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
-        if found is None:
-            raise ConfigError(f"{path}: {what}") from None
-        line = found[2] or str(text.rstrip().count("\n") + 1)
-        column = f" (column {found[3]})" if found[3] else " (at the end)"
-        raise ConfigError(f"{path}:{line}: not TOML: {found[1]}{column}") from None
-    return _formed(path, values)
-
-
 def _formed(path: str, values: Any) -> Config:
-    """Sections of plain values, or a ConfigError with the key of what is none."""
+    """Sections of plain values."""
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected an object with the keys {', '.join(SECTIONS)}, got {_kind(values)}")
-    try:
-        _refuse_odd("", values)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: expected an object with the keys {', '.join(SECTIONS)}, got {kind_of(values)}")
     return Config(path, values)
-
-
-def _refuse_odd(where: str, value: Any, depth: int = 0) -> None:
-    """What can be written in a file, and means nothing."""
-    if depth > DEEPEST:
-        raise ConfigError(f"{where}: nested too deep")
-    if isinstance(value, dict):
-        twice = getattr(value, "twice", None)
-        if twice is not None:
-            raise ConfigError(f"{_key(where, twice)}: given twice")
-        for key, item in value.items():
-            _refuse_odd(_key(where, key), item, depth + 1)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            _refuse_odd(f"{where}[{number}]", item, depth + 1)
-    else:
-        trouble = _trouble(value)
-        if trouble:
-            raise ConfigError(f"{where}: {trouble}")
-
-
-def _trouble(value: Any) -> str:
-    """Why a single value cannot be one; "" when it can."""
-    if isinstance(value, str):
-        return "not a text: half of a surrogate pair" if re.search("[\ud800-\udfff]", value) else ""
-    if isinstance(value, _Odd):
-        return f"{value.text} is not a number that can be used"
-    if isinstance(value, (int, float)):
-        fine = abs(value) < 10**19 if isinstance(value, int) else math.isfinite(value)
-        return "" if fine else "not a number that can be used"
-    return "" if value is None else f"{_kind(value)} means nothing here"
-
-
-def _kind(value: Any) -> str:
-    """What a value of a file is, in words that give nothing of it away."""
-    if isinstance(value, bool) or value is None:
-        return json.dumps(value)
-    kinds = {dict: "an object", _Table: "an object", list: "a list", str: "a text", int: "a number", float: "a number"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
-
-
-def _key(where: str, key: str) -> str:
-    """The path of a key, quoted as in TOML where it has to be."""
-    shown = key if re.fullmatch(r"[\w-]{1,200}", key) else json.dumps(short(key, 200), ensure_ascii=False)
-    return f"{where}.{shown}" if where else shown
 
 
 # --- a Python file
@@ -289,7 +159,11 @@ def _raised(path: str, error: BaseException) -> str:
     return ": ".join(filter(None, (where, kind, text)))
 
 
-READERS: dict[str, Callable[[str, bytes], Config]] = {".py": _python, ".json": _json, ".toml": _toml}
+READERS: dict[str, Callable[[str, bytes], Config]] = {
+    ".py": _python,
+    ".json": lambda path, content: _formed(path, read_json(path, content)),
+    ".toml": lambda path, content: _formed(path, read_toml(path, content)),
+}
 """What reads a file, by the end of its name."""
 
 
@@ -322,13 +196,13 @@ def _written(config: Config, secrets: _Secrets, hooks: Mapping[str, Any]) -> Bui
     """From the sections of a JSON or TOML file."""
     for key in config.values:
         if key not in SECTIONS:
-            raise ConfigError(f"{_key('', key)}: unknown section; {did_you_mean(key, SECTIONS)}")
+            raise ConfigError(f"{key_in('', key)}: unknown section; {did_you_mean(key, SECTIONS)}")
     sections = {key: _object(key, config.values.get(key, {})) for key in SECTIONS}
     server = _server(sections["server"], secrets)
     settings = _settings(sections["monitor"], secrets)
     checks = []
     for name, said in sections["checks"].items():
-        where = _key("checks", name)
+        where = key_in("checks", name)
         checks.append((where, _check(where, name, said, secrets)))
     return _assembled(checks, "checks", settings, server, hooks)
 
@@ -359,14 +233,14 @@ def _added(monitor: Monitor, where: str, check: Check) -> Check:
 
 def _object(where: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{where} must be an object, got {_kind(value)}")
+        raise ConfigError(f"{where} must be an object, got {kind_of(value)}")
     return value
 
 
 def _known(where: str, said: Any, known: Sequence[str]) -> Mapping[str, Any]:
     for key in _object(where, said):
         if key not in known:
-            raise ConfigError(f"{_key(where, key)}: unknown option; {did_you_mean(key, known)}")
+            raise ConfigError(f"{key_in(where, key)}: unknown option; {did_you_mean(key, known)}")
     return said  # type: ignore[no-any-return]
 
 
@@ -403,7 +277,7 @@ def _check(where: str, name: str, said: Any, secrets: _Secrets) -> Check:
     written = options.pop("target")
     target = secrets.text(f"{where}.target", written)
     if not isinstance(target, str):
-        raise ConfigError(f"{where}.target must be an address, got {_kind(target)}")
+        raise ConfigError(f"{where}.target must be an address, got {kind_of(target)}")
     if scheme_of(target) in ("tcp", "tls") and isinstance(options.get("expect"), str):
         options["expect"] = {"contains": options["expect"]}
     options = _options(where, options, secrets)
@@ -458,7 +332,7 @@ class _Secrets:
         if not isinstance(value, dict):
             return value
         wanted = value if keys is None else keys
-        made = {key: self.texts(_key(where, key), item) if key in wanted else item for key, item in value.items()}
+        made = {key: self.texts(key_in(where, key), item) if key in wanted else item for key, item in value.items()}
         return _same(value, made)
 
     def texts(self, where: str, value: Any) -> Any:
@@ -478,7 +352,7 @@ class _Secrets:
     def path(self, where: str, value: Any) -> str:
         """A path, meant from the folder of the configuration."""
         if not isinstance(value, str) or not value:
-            raise ConfigError(f"{where} must be a path, got {repr(value) if value == '' else _kind(value)}")
+            raise ConfigError(f"{where} must be a path, got {repr(value) if value == '' else kind_of(value)}")
         return os.path.join(self._folder, value)
 
     def _of_env(self, where: str, name: str) -> str:
@@ -490,7 +364,7 @@ class _Secrets:
     def _of_file(self, where: str, name: str) -> str:
         path = os.path.join(self._folder, name)
         try:
-            return _decoded(path, _content(path, LARGEST_SECRET)).rstrip("\r\n")
+            return decoded(path, content_of(path, LARGEST_SECRET)).rstrip("\r\n")
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
 

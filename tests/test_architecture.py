@@ -17,7 +17,7 @@ PACKAGE = ROOT / "minimon"
 
 ORDER = """
 errors text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
-model clock fork log expectations conditions options checks timetable
+model clock fork log files expectations conditions options checks timetable
 evaluate uptime latency history saved views explain pool registry
 probes.call probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
 probes.opener probes.http probes.tcp probes

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minimon import Check, ConfigError, config
+from minimon import Check, ConfigError, config, files
 from minimon.model import Response
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -273,8 +273,8 @@ def test_an_endless_file_is_refused(tmp_path: pathlib.Path) -> None:
     """No more than so many bytes are read."""
     path = tmp_path / "c.json"
     with path.open("wb") as file:
-        file.truncate(config.LARGEST + 1)
-    assert refused(str(path)) == f"c.json: larger than {config.LARGEST} bytes"
+        file.truncate(files.LARGEST + 1)
+    assert refused(str(path)) == f"c.json: larger than {files.LARGEST} bytes"
 
 
 # --- secrets
