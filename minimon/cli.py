@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import logging
 import math
 import os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .table import Output, Quiet
 
 FINE, FAILED, USAGE, CONFIG, ALARM, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 130, 141
+USAGE_OF_SUPERVISE = 64
 
 EXITS = {
     FINE: "fine; demo, run and rogue end with it after --seconds, on Ctrl-C and on SIGTERM",
@@ -61,6 +63,8 @@ def parsers() -> tuple[argparse.ArgumentParser, ...]:
         _add_run,
         _add_check,
         _add_wait,
+        _add_supervise,
+        _add_ctl,
         _add_rogue,
         _add_vendor,
         _add_zip,
@@ -129,6 +133,40 @@ def _add_wait(commands: Any) -> None:
     made.add_argument("--stable", type=_times, default=1, metavar="N", help="tries in a row that have to meet it (1)")
     made.add_argument("--reverse", action="store_true", help="wait until it does not hold: until it is gone")
     made.add_argument("--json", action="store_true", help="print a JSON object for each")
+
+
+def _add_supervise(commands: Any) -> None:
+    made = _command(
+        commands,
+        "supervise",
+        _supervise,
+        "launch the processes that a file says, and keep them running",
+        "With -- COMMAND: once all are ready COMMAND is run, then all are stopped, and its exit code is that of all. "
+        "SIGINT, SIGTERM and SIGQUIT stop all, a second SIGINT kills. See `help processes`.",
+    )
+    made.add_argument("-f", "--file", default="pymanager.json", metavar="FILE", help="the file (pymanager.json)")
+    made.add_argument("-d", "--daemon", action="store_true", help="go to the background; ends when all are ready")
+    made.add_argument("-v", "--verbose", action="store_true", help="tell each step")
+    made.add_argument("-w", "--debug", action="store_true", help="tell more of it")
+    made.add_argument("-l", "--logfile", metavar="FILE", help="where messages go, in place of the terminal")
+    made.add_argument("-V", "--version", action="store_true", help="say the version")
+    made.add_argument("--check", action="store_true", help="only say whether the file is right")
+    made.set_defaults(run=[])
+
+
+def _add_ctl(commands: Any) -> None:
+    made = _command(
+        commands,
+        "ctl",
+        _ctl,
+        "ask a running `supervise`, or any server of a Supervisor, over HTTP",
+    )
+    made.add_argument("verb", choices=("list", "start", "stop", "restart", "log"), help="what to do")
+    made.add_argument("names", metavar="NAME", nargs="*", help="of a process, or its id")
+    made.add_argument("--url", default="http://127.0.0.1:5001", help="where it is served (http://127.0.0.1:5001)")
+    made.add_argument("--token", metavar="T", default=os.environ.get("MINIMON_TOKEN"), help="or MINIMON_TOKEN")
+    made.add_argument("-n", "--lines", type=_times, default=20, metavar="N", help="lines of a log (20)")
+    made.add_argument("--json", action="store_true", help="print what the server says")
 
 
 def _add_rogue(commands: Any) -> None:
@@ -225,10 +263,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _perform(argv: Sequence[str] | None, output: Output) -> int:
     top = parsers()[0]
+    words = list(sys.argv[1:] if argv is None else argv)
+    supervises = words[:1] == ["supervise"]
+    at = words.index("--") if supervises and "--" in words else len(words)
     try:
-        args = top.parse_args(argv)
+        args = top.parse_args(words[:at])
     except SystemExit as end:  # argparse has said what there was to say
-        return int(end.code or 0)
+        return USAGE_OF_SUPERVISE if supervises and end.code == USAGE else int(end.code or 0)
+    if supervises:
+        args.run = words[at + 1 :]
     if args.perform is None:
         top.print_help(sys.stderr)
         return USAGE
@@ -487,6 +530,26 @@ def _wait(args: argparse.Namespace, output: Output) -> int:
     from .cli_wait import perform
 
     return perform(args, output, FAILED, USAGE, ALARM)
+
+
+def _supervise(args: argparse.Namespace, output: Output) -> int:
+    from .cli_supervise import UNLAUNCHED, supervise
+
+    if importlib.util.find_spec(f"{__package__}.processes") is None:
+        return _complain("supervise: this copy of minimon was made without `processes`", USAGE)
+    try:
+        return supervise(args, output, _complain)
+    except (PortError, LifecycleError) as error:
+        return _complain(getattr(error, "strerror", None) or error, UNLAUNCHED)
+
+
+def _ctl(args: argparse.Namespace, output: Output) -> int:
+    from .cli_supervise import ctl
+
+    try:
+        return ctl(args, output, _complain)
+    except ConfigError as error:
+        return _complain(f"ctl: {error}", USAGE)
 
 
 # --- rogue and help

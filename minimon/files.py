@@ -1,4 +1,4 @@
-"""Reads files of plain values, JSON and TOML; what can be written there and means nothing is refused, with its place."""
+"""Reads files of plain values, JSON and TOML. What means nothing there is refused, with its place."""
 
 from __future__ import annotations
 

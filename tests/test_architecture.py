@@ -28,12 +28,12 @@ serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
 processes processes.lifecycle processes.environment processes.output processes.guarding processes.child processes.guard
-processes.verifiers processes.gates processes.program processes.process processes.keeper processes.interface processes.supervisor
-processes.listener processes.pymanager processes.daemon
+processes.verifiers processes.gates processes.program processes.process processes.keeper processes.interface
+processes.supervisor processes.listener processes.pymanager processes.daemon
 polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
 hosting.board hosting.sharing hosting.ports life monitor
 testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing selftest
-config reference table once cli_wait cli __main__
+config reference table once cli_wait cli_supervise cli __main__
 """.split()
 """The rooms from top to bottom: the way of a poll, then its readers, then who owns them all."""
 
@@ -200,7 +200,7 @@ def nodes(name: str, fits: Callable[[ast.AST], bool]) -> list[str]:
 
 def test_only_the_command_line_prints() -> None:
     """A library has a logger."""
-    library = [name for name in FILES if name not in ("cli", "cli_wait")]
+    library = [name for name in FILES if name not in ("cli", "cli_wait", "cli_supervise")]
     assert {} == wrong(lambda name: nodes(name, lambda node: getattr(node, "id", "") == "print"), library)
 
 
@@ -213,8 +213,8 @@ MUTABLE = "list dict set bytearray deque defaultdict Counter OrderedDict WeakSet
 STATEFUL = "Lock RLock Condition Event Semaphore local Queue SimpleQueue Thread Random count cycle iter open socket"
 CHANGES = "append add update pop setdefault insert extend remove discard clear popitem sort appendleft write"
 EXCEPTIONS = {"fork": {"_owners", "_hooked", "_leavers", "_leaving"}, "monitor": {"_made"}}
-"""Where the platform needs module-level state: fork hooks cannot be undone, and know their owners, as those at exit do; of two equal
-monitors in one process, which files cannot tell apart, the second has to know of the first. Both are weak."""
+"""Where the platform needs module-level state: fork hooks cannot be undone, and know their owners, as those at exit do; of two
+equal monitors in one process, which files cannot tell apart, the second has to know of the first. All are weak."""
 
 
 def called(node: ast.AST | None) -> str:
@@ -282,7 +282,7 @@ def test_no_table_is_changed() -> None:
 
 def test_loggers_come_from_one_place() -> None:
     """There they get their name under minimon and the NullHandler; the program alone listens to one."""
-    others = [name for name in FILES if name not in ("log", "cli")]
+    others = [name for name in FILES if name not in ("log", "cli", "cli_supervise")]
     assert {} == wrong(lambda name: nodes(name, lambda node: called(node) in ("getLogger", "basicConfig")), others)
 
 

@@ -278,7 +278,9 @@ def _verified(verifier: Any, tell: TELL | None) -> Gate:
             passed = verifier.run(run.process)
         except Exception as error:
             return f"{type(verifier).__name__} raised {described(error)}"
-        return "" if passed else f"{type(verifier).__name__} says no"
+        said = getattr(verifier, "said", "")
+        told = f": {short(said, 200)}" if isinstance(said, str) and said else ""
+        return "" if passed else f"{type(verifier).__name__} says no{told}"
 
     return Gate(look, timeout=(float(given) if known and given is not None else TIMEOUT) + 1.0, blocks=True)
 

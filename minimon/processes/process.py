@@ -28,6 +28,9 @@ class Desk(Protocol):
     def restart(self, which: int | str, *, timeout: float = 60.0) -> Process:
         """End and launch it."""
 
+    def filled(self, value: Any) -> Any:
+        """The same with its ports."""
+
     def launch(self, which: int | str) -> None:
         """Launch it."""
 
@@ -129,6 +132,10 @@ class Process:
     def log(self, lines: int = 20) -> list[str]:
         """The last lines that it has written, control characters escaped; of the last 64 KiB."""
         return self._journal.tail(lines)
+
+    def filled(self, value: Any) -> Any:
+        """A text, or a list or dict of them, with the ports in place of each {port:NAME}."""
+        return self._desk.filled(value)
 
     def __call__(self) -> bool:
         """As a Check sees it: True when it serves, or has done what it was for. Raises LifecycleError."""

@@ -133,6 +133,11 @@ class Program:
             )
         return ready, live
 
+    def shown_as(self, command: Sequence[str]) -> Program:
+        """The same, shown as another command: one that a shell runs for it. Returns self."""
+        self.__dict__["shown"] = scrub(" ".join(command))
+        return self
+
     def __setattr__(self, key: str, value: Any) -> NoReturn:
         raise AttributeError(f"program {self.name!r} cannot be changed: make another one")
 

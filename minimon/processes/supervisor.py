@@ -102,6 +102,7 @@ class Supervisor:
         self.grace, self._guarded, self._ring, self._on_change = float(grace), guard, ring, on_change
         self.in_order = False  # whether each waits for the one before it, as in older files
         self.tell: TELL | None = None  # what Verifiers have to say
+        self.on_shutdown: Callable[[], object] | None = None  # somebody has asked for that over HTTP
         self.platform = Platform()
         self._ports: dict[str, int] = {}
         self._fresh()
@@ -225,6 +226,8 @@ class Supervisor:
         if keeper is not None:
             self._stopped = True
             keeper.post(lambda: keeper.halt_all(self.grace))
+            if self.on_shutdown is not None:
+                self.on_shutdown()
 
     def kill(self) -> None:
         """KILL all programs at once, while stop() waits for them in another thread. Never waits."""

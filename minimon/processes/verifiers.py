@@ -33,6 +33,8 @@ class Verifier:
 
     timeout: float = 30.0
     """Seconds that it may take."""
+    said = ""
+    """What it has told of its last failed try."""
     _tell: TELL = staticmethod(_nobody)
 
     def run(self, process: Any) -> bool:
@@ -41,6 +43,7 @@ class Verifier:
 
     def log_fail(self, message: str) -> None:
         """Tell that a try has failed."""
+        self.said = message
         self._tell(FAIL, f"Verifier fail: {message}")
 
     def log_verbose(self, message: str) -> None:

@@ -232,6 +232,9 @@ class Site:
             if len(names) > 1:
                 return problem(400, "check is given more than once; ask for one at a time")
             return one(question.explanation(names[0]))
+        brief = getattr(question.subjects[0].subject, "brief", None) if len(question.subjects) == 1 else None
+        if brief is not None:
+            return Reply(200, to_json(brief()))
         monitor = all(each.at_once for each in question.subjects)
         make = partial(_document, CHANGING if monitor and not any(each.routes for each in question.subjects) else ())
         return _unless_same(request, self._made("status", question, make))

@@ -1,0 +1,77 @@
+"""Becoming a daemon: before any thread or process was started, with the parent waiting for how the launch goes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+FIRST_FAILED, SECOND_FAILED, LOST = 6, 7, 5
+"""Exit codes: no fork, no second fork, and a daemon that ended before it said how it went."""
+
+
+class Daemon:
+    """What the daemon holds of its parent: one word, said once."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def tell(self, code: int, text: str = "") -> None:
+        """How the launch went: the parent prints the text, and exits with the code."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.write(fd, bytes([code]) + text.encode("utf-8", "replace")[:60_000])
+            os.close(fd)
+
+
+class Parent:
+    """What is left to the parent: its exit code, and what it has to print."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code, self.text = code, text
+
+
+def become_daemon(logfile: str | None = None) -> Daemon | Parent:
+    """Fork twice (daemon(7)). Returns in the parent when the daemon has told how its launch went, and in the daemon.
+
+    The daemon has no terminal: its output goes to `logfile`, or nowhere. It stays in the folder, for paths are meant
+    from there. Raises OSError for a log file that cannot be written.
+    """
+    output = (
+        os.open(logfile, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if logfile else os.open(os.devnull, os.O_RDWR)
+    )
+    reading, writing = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        return Parent(FIRST_FAILED, f"fork failed: {error.strerror}")
+    if pid:
+        os.close(writing)
+        os.close(output)
+        return _await(reading, pid)
+    os.close(reading)
+    os.setsid()
+    try:
+        second = os.fork()
+    except OSError as error:
+        Daemon(writing).tell(SECOND_FAILED, f"second fork failed: {error.strerror}")
+        os._exit(0)
+    if second:
+        os._exit(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for fd in {nothing, output} - {0, 1, 2}:
+        os.close(fd)
+    return Daemon(writing)
+
+
+def _await(reading: int, pid: int) -> Parent:
+    """In the parent: what the daemon tells."""
+    os.waitpid(pid, 0)
+    with open(reading, "rb") as pipe:
+        said = pipe.read()
+    if not said:
+        return Parent(LOST, "the daemon has ended before its processes were launched")
+    return Parent(said[0], said[1:].decode("utf-8", "replace"))
