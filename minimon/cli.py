@@ -533,10 +533,12 @@ def _wait(args: argparse.Namespace, output: Output) -> int:
 
 
 def _supervise(args: argparse.Namespace, output: Output) -> int:
-    from .cli_supervise import UNLAUNCHED, supervise
+    from .cli_supervise import supervise
 
     if importlib.util.find_spec(f"{__package__}.processes") is None:
         return _complain("supervise: this copy of minimon was made without `processes`", USAGE)
+    from .processes.pymanager import UNLAUNCHED
+
     try:
         return supervise(args, output, _complain)
     except (PortError, LifecycleError) as error:

@@ -26,21 +26,6 @@ if TYPE_CHECKING:
     from .processes.supervisor import Supervisor
     from .table import Output
 
-FINE, NO_FILE, UNREADABLE, WRONG, NOTHING, UNLAUNCHED = 0, 1, 2, 3, 4, 5
-USAGE = 64
-CODES = {
-    FINE: "fine: all have ended, or it was told to end; with a COMMAND, its own code",
-    NO_FILE: "there is no such file",
-    UNREADABLE: "the file cannot be read",
-    WRONG: "what the file says is wrong: the message has the key",
-    NOTHING: "the file has no processes",
-    UNLAUNCHED: "a process could not be launched, or was not ready in time; its port is taken",
-    6: "as a daemon: fork failed (7: the second one)",
-    USAGE: "the command line is wrong (sysexits.h)",
-    126: "COMMAND cannot be run (127: it is not there)",
-}
-"""The exit codes of `supervise`."""
-URL = "http://127.0.0.1:5001"
 PATIENCE = 90.0
 """Seconds that `ctl` waits for an answer."""
 LINES = 20
@@ -84,6 +69,7 @@ class _Events:
 def supervise(args: argparse.Namespace, output: Output, complain: Callable[[object, int], int]) -> int:
     """Launch what a file says, and keep it running; the exit code."""
     from .processes import daemon, pymanager
+    from .processes.pymanager import FINE, NO_FILE, NOTHING, UNLAUNCHED, UNREADABLE, WRONG
 
     if args.version:
         output.line(f"minimon {__version__}")
@@ -151,13 +137,16 @@ class _Command:
         return code
 
     def _run(self, supervisor: Supervisor, daemon: Daemon | None) -> int:
+        from .processes.pymanager import FINE, UNLAUNCHED
+
         try:
             if not self._await_ready(supervisor):
                 return FINE
         except MinimonError as error:
             if daemon is not None:
                 daemon.tell(UNLAUNCHED, str(error))
-            return self._fail(str(error))
+            self._fail(str(error))
+            return UNLAUNCHED
         if daemon is not None:
             daemon.tell(FINE)
         if self._args.run:
@@ -165,11 +154,10 @@ class _Command:
         self._keep(supervisor)
         return FINE
 
-    def _fail(self, text: str) -> int:
+    def _fail(self, text: str) -> None:
         """Several lines on stderr: what has failed, and its last lines."""
         for line in text.splitlines():
             self._complain_line(line)
-        return UNLAUNCHED
 
     def _complain_line(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):

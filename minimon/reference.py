@@ -107,6 +107,18 @@ EXPLAINED = {
 }
 """What `/status?check=NAME` and `explain(name)` say under `explain`."""
 
+SUPERVISOR = (
+    *("start", "stop", "wait_ready", "process", "restart", "launch", "halt", "port", "status", "is_healthy"),
+    *("overall", "snapshot", "kill"),
+)
+"""Methods of a Supervisor that are told of."""
+
+PROCESS = (
+    *("state", "why", "restarts", "pid", "code", "poll", "wait", "log", "signal", "terminate", "kill", "write"),
+    *("start", "stop", "restart"),
+)
+"""Methods of a Process that are told of."""
+
 EMBEDDED = """\
 from minimon import Check, HealthCheckServer, Monitor
 
@@ -424,6 +436,11 @@ class Page:
 # --- topics
 
 
+def has_room(name: str) -> bool:
+    """Whether this copy has it: some may be left out."""
+    return importlib.util.find_spec(f"{__package__}.{name}") is not None
+
+
 def _checks(page: Page) -> None:
     from .checks import DEFAULTS, SCHEMES
     from .evaluate import CALM, FLAPS
@@ -483,7 +500,7 @@ def _waiting(page: Page) -> None:
     page.title('Monitor.wait_for(name, status="up", *, timeout=60.0, stop=None)')
     page.prose(page.texts.of("monitor", "Monitor.wait_for"), "  ")
     page.prose("On a command line: `wait --help`.")
-    if importlib.util.find_spec(f"{__package__}.compat"):  # it may be left out of a copy
+    if has_room("compat"):
         page.title("For programs that were written for httsleep: from minimon import httsleep")
         page.prose(page.texts.of("compat.httsleep"), "  ")
 
@@ -651,6 +668,37 @@ def _methods(page: Page, module: str, owner: str, names: Iterable[str]) -> None:
     page.rows(((f".{name}", _first(page.texts.of(module, f"{owner}.{name}"))) for name in names), "    ")
 
 
+def _processes(page: Page) -> None:
+    if not has_room("processes"):
+        page.prose("This copy of minimon was made without `processes`.")
+        return
+    from .processes.lifecycle import MEANINGS
+    from .processes.pymanager import CODES
+
+    page.prose(page.texts.of("processes.supervisor"))
+    page.title("Supervisor(programs, *, grace=10.0, guard=True, ring=True, on_change=None)")
+    page.prose(page.texts.of("processes.supervisor", "Supervisor"), "  ")
+    _methods(page, "processes.supervisor", "Supervisor", SUPERVISOR)
+    page.title("Program(name, command, *, ...)")
+    page.prose(page.texts.of("processes.program", "Program"), "  ")
+    page.title("  restart, as a dict:")
+    page.rows(page.texts.fields("processes.lifecycle", "Restart"), "    ")
+    page.title("What `ready` and `live` ask for")
+    page.prose(page.texts.of("processes.gates"), "  ")
+    page.prose(page.texts.of("processes.verifiers"), "  ")
+    page.title("States of a process")
+    page.rows((str(state), meaning) for state, meaning in MEANINGS.items())
+    page.title("supervisor.process(name)")
+    page.prose(page.texts.of("processes.process", "Process"), "  ")
+    _methods(page, "processes.process", "Process", PROCESS)
+    page.title("Over HTTP, and by `ctl`")
+    page.prose(page.texts.of("processes.interface"), "  ")
+    page.title("Files, for `supervise`")
+    page.prose(page.texts.of("processes.pymanager"), "  ")
+    page.title("Exit codes of `supervise`")
+    page.rows(CODES.items())
+
+
 def _errors(page: Page) -> None:
     from .model import REASONS
 
@@ -668,6 +716,7 @@ TOPICS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "http": ("how an HTTP target is asked, and how /health and /status answer", _http),
     "metrics": ("what /status and /metrics say, key by key; rules for Prometheus", _metrics),
     "config": ("configuration files", _config),
+    "processes": ("programs that are launched, watched and ended: the Supervisor, and its files", _processes),
     "cli": ("the commands and their options", _cli),
     "hosts": ("how a program embeds a monitor", _hosts),
     "errors": ("errors, reasons of failures, exit codes", _errors),

@@ -213,8 +213,8 @@ MUTABLE = "list dict set bytearray deque defaultdict Counter OrderedDict WeakSet
 STATEFUL = "Lock RLock Condition Event Semaphore local Queue SimpleQueue Thread Random count cycle iter open socket"
 CHANGES = "append add update pop setdefault insert extend remove discard clear popitem sort appendleft write"
 EXCEPTIONS = {"fork": {"_owners", "_hooked", "_leavers", "_leaving"}, "monitor": {"_made"}}
-"""Where the platform needs module-level state: fork hooks cannot be undone, and know their owners, as those at exit do; of two
-equal monitors in one process, which files cannot tell apart, the second has to know of the first. All are weak."""
+"""Where the platform needs module-level state: hooks of forks and of the exit know their owners, and are made once; of
+two equal monitors in one process, which files cannot tell apart, the second has to know of the first. All are weak."""
 
 
 def called(node: ast.AST | None) -> str:

@@ -57,6 +57,20 @@ from ..text import short
 from .program import Program, check_order
 from .verifiers import ExitedVerifier, HttpOkVerifier, Verifier
 
+FINE, NO_FILE, UNREADABLE, WRONG, NOTHING, UNLAUNCHED = 0, 1, 2, 3, 4, 5
+USAGE = 64
+CODES = {
+    FINE: "fine: all have ended, or it was told to end; with a COMMAND, its own code",
+    NO_FILE: "there is no such file",
+    UNREADABLE: "the file cannot be read",
+    WRONG: "what the file says is wrong: the message has the key",
+    NOTHING: "the file has no processes",
+    UNLAUNCHED: "a process could not be launched, or was not ready in time; its port is taken",
+    6: "as a daemon: fork failed (7: the second one)",
+    USAGE: "the command line is wrong (sysexits.h)",
+    126: "COMMAND cannot be run (127: it is not there)",
+}
+"""The exit codes of `supervise`."""
 PORT = 5001
 GRACE = 10.0
 KEYS = (
