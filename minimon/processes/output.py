@@ -133,6 +133,8 @@ class FileSink:
             os.truncate(self.path, 0)
         else:
             names = [self.path, *(f"{self.path}.{number}" for number in range(1, self.count + 1))]
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(names[-1])  # replacing it would have ext4 write out at once what is soon removed, too
             for older, newer in zip(reversed(names[1:]), reversed(names[:-1])):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(newer, older)
