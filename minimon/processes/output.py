@@ -45,8 +45,10 @@ _UNSHOWN = re.compile("[^\\n\\t -~\xa1-\ud7ff\ue000-\U0010ffff]")
 def readable(data: bytes) -> str:
     """Output as people read it: no colours, no control characters, no line longer than LONGEST."""
     text = _COLOURS.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))
-    text = _UNSHOWN.sub(_escaped, text)
-    return re.sub(f"([^\n]{{{LONGEST}}})(?=[^\n])", r"\1\n", text)
+    lines = _UNSHOWN.sub(_escaped, text).split("\n")
+    if max(map(len, lines)) > LONGEST:
+        lines = [line[at : at + LONGEST] for line in lines for at in range(0, len(line) or 1, LONGEST)]
+    return "\n".join(lines)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -248,10 +250,11 @@ class Journal:
             size = min(RING, self.total - self._begun) if this_run else RING
             data = bytes(self._kept[-size:]) if size > 0 else b""
             cut = self.total > len(data) and not (this_run and size < RING)
-        listed = readable(data).split("\n")
+        first = _begin_of_last(data, lines)
+        listed = readable(data[first:]).split("\n")
         if listed and not listed[-1]:
             listed.pop()
-        if cut and len(listed) > 1:  # the first is the end of a line
+        if cut and not first and len(listed) > 1:  # the first is the end of a line
             del listed[0]
         return listed[-lines:] if lines > 0 else []
 
@@ -269,6 +272,16 @@ class Journal:
         """In the child: a fresh lock, no file."""
         self._lock = threading.Lock()
         self.close()
+
+
+def _begin_of_last(data: bytes, lines: int) -> int:
+    """Where so many lines, and the one that may not be complete, begin; 0 where there are no more."""
+    at = len(data)
+    for _ in range(max(0, lines) + 1):
+        at = data.rfind(b"\n", 0, at)
+        if at < 0:
+            break
+    return at + 1
 
 
 class Channel:
