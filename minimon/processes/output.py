@@ -15,7 +15,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
 from ..log import logger
@@ -218,6 +218,11 @@ class Journal:
         """A new run: call each function once, on the pump's thread, when a line has been written that fits."""
         with self._lock:
             self._watched, self._line, self._begun = list(watched), b"", self.total
+
+    def watch_only(self, patterns: Container[str]) -> None:
+        """What else was looked for in this run does not matter any more."""
+        with self._lock:
+            self._watched = [each for each in self._watched if each[0].pattern in patterns]
 
     def add(self, data: bytes) -> None:
         """Called by the pump."""
