@@ -566,6 +566,7 @@ class Keeper:
     def _serve(self, entry: Entry) -> None:
         """It is up."""
         now = time.monotonic()
+        entry.journal.watch_only(() if entry.live is None else entry.live.patterns)
         self._turn_to(entry, met(entry.life, entry.ready is not None, now))
         if entry.live is not None and entry.life.state in SERVING:
             self._at(now + entry.live.interval, partial(self._look_again, entry, entry.launches))

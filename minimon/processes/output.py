@@ -15,7 +15,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
 from ..log import logger
@@ -45,8 +45,10 @@ _UNSHOWN = re.compile("[^\\n\\t -~\xa1-\ud7ff\ue000-\U0010ffff]")
 def readable(data: bytes) -> str:
     """Output as people read it: no colours, no control characters, no line longer than LONGEST."""
     text = _COLOURS.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))
-    text = _UNSHOWN.sub(_escaped, text)
-    return re.sub(f"([^\n]{{{LONGEST}}})(?=[^\n])", r"\1\n", text)
+    lines = _UNSHOWN.sub(_escaped, text).split("\n")
+    if max(map(len, lines)) > LONGEST:
+        lines = [line[at : at + LONGEST] for line in lines for at in range(0, len(line) or 1, LONGEST)]
+    return "\n".join(lines)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -133,6 +135,8 @@ class FileSink:
             os.truncate(self.path, 0)
         else:
             names = [self.path, *(f"{self.path}.{number}" for number in range(1, self.count + 1))]
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(names[-1])  # replacing it would have ext4 write out at once what is soon removed, too
             for older, newer in zip(reversed(names[1:]), reversed(names[:-1])):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(newer, older)
@@ -215,6 +219,11 @@ class Journal:
         with self._lock:
             self._watched, self._line, self._begun = list(watched), b"", self.total
 
+    def watch_only(self, patterns: Container[str]) -> None:
+        """What else was looked for in this run does not matter any more."""
+        with self._lock:
+            self._watched = [each for each in self._watched if each[0].pattern in patterns]
+
     def add(self, data: bytes) -> None:
         """Called by the pump."""
         met = []
@@ -246,10 +255,11 @@ class Journal:
             size = min(RING, self.total - self._begun) if this_run else RING
             data = bytes(self._kept[-size:]) if size > 0 else b""
             cut = self.total > len(data) and not (this_run and size < RING)
-        listed = readable(data).split("\n")
+        first = _begin_of_last(data, lines)
+        listed = readable(data[first:]).split("\n")
         if listed and not listed[-1]:
             listed.pop()
-        if cut and len(listed) > 1:  # the first is the end of a line
+        if cut and not first and len(listed) > 1:  # the first is the end of a line
             del listed[0]
         return listed[-lines:] if lines > 0 else []
 
@@ -267,6 +277,16 @@ class Journal:
         """In the child: a fresh lock, no file."""
         self._lock = threading.Lock()
         self.close()
+
+
+def _begin_of_last(data: bytes, lines: int) -> int:
+    """Where so many lines, and the one that may not be complete, begin; 0 where there are no more."""
+    at = len(data)
+    for _ in range(max(0, lines) + 1):
+        at = data.rfind(b"\n", 0, at)
+        if at < 0:
+            break
+    return at + 1
 
 
 class Channel:
