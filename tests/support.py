@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import pytest
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def few(values: Iterable[Any], first: int = 2) -> list[Any]:
     """These parameters, all but the first few of them for long runs only."""
+    import pytest  # here: many a test starts an interpreter that needs what is below, and no pytest
+
     return [
         value if number < first else pytest.param(value, marks=pytest.mark.long) for number, value in enumerate(values)
     ]

@@ -92,10 +92,17 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
             yield from walk(child)
 
 
+@functools.cache
+def running(name: str) -> list[ast.AST]:
+    """All nodes of a room that run."""
+    return [*walk(tree(name))]
+
+
+@functools.cache
 def imports(name: str) -> list[Import]:
     """What a room imports when it runs, inside its functions too."""
     found = []
-    for node in walk(tree(name)):
+    for node in running(name):
         if isinstance(node, ast.Import):
             found += [Import(alias.name, node.lineno, False) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -195,7 +202,7 @@ def test_only_the_standard_library_is_imported() -> None:
 
 def nodes(name: str, fits: Callable[[ast.AST], bool]) -> list[str]:
     """Where in a file such nodes are."""
-    return told(name, filter(fits, walk(tree(name))))
+    return told(name, filter(fits, running(name)))
 
 
 def test_only_the_command_line_prints() -> None:
@@ -257,13 +264,13 @@ def test_no_module_has_a_state() -> None:
 
 def test_no_class_has_a_state() -> None:
     """State is in instances: two Monitors in one process know nothing of each other."""
-    classes = [node for name in FILES for node in walk(tree(name)) if isinstance(node, ast.ClassDef)]
+    classes = [node for name in FILES for node in running(name) if isinstance(node, ast.ClassDef)]
     assert [] == [f"{each.name}.{word}" for each in classes for word in states(each.body)]
 
 
 def changed_names(name: str) -> Iterator[str]:
     """Names whose container is changed in place."""
-    for node in walk(tree(name)):
+    for node in running(name):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
             yield getattr(node.value, "id", "")
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):

@@ -441,12 +441,20 @@ def test_a_port_that_is_taken_is_1_for_rogue_too(say: Any) -> None:
 # --- signals
 
 
+ENDS = [
+    "demo SIGINT",
+    "run --json SIGTERM",
+    "demo SIGTERM",
+    "run --json SIGINT",
+    *(f"{command} {name}" for command in ("run", "run --log", "rogue") for name in ("SIGINT", "SIGTERM")),
+]
+
+
 @UNIX
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("command", few(["demo", "run --json", "run", "run --log", "rogue"]))
-def test_a_signal_ends_it_well(file: Any, ok: str, command: str, number: int) -> None:
+@pytest.mark.parametrize("how", few(ENDS))
+def test_a_signal_ends_it_well(file: Any, ok: str, how: str) -> None:
     """Ctrl-C and SIGTERM end it with 0, without a word on stderr."""
-    argv = command.split()
+    *argv, name = how.split()
     if argv[0] == "run":
         argv[1:1] = [file(good={"target": ok, "every": 0.05})]
     if argv[0] == "rogue":
@@ -454,7 +462,7 @@ def test_a_signal_ends_it_well(file: Any, ok: str, command: str, number: int) ->
     with running(*argv) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
-        process.send_signal(number)
+        process.send_signal(signal.Signals[name])
         _, err = process.communicate(timeout=10)
     notes = [line for line in err.splitlines() if not line.endswith("Ctrl-C ends it.")]
     assert (process.returncode, notes) == (FINE, [])

@@ -1275,7 +1275,7 @@ if not monitor.stop() or not wait_until(lambda: our_threads() == []):
     problems.add(f"left: {our_threads()}")
 print(len(keep) <= len(names), sorted(problems))
 """
-SECONDS = [0.3, pytest.param(10.0, marks=pytest.mark.long)]
+SECONDS = [0.2, pytest.param(10.0, marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("seconds", SECONDS)

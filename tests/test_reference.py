@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import functools
 import os
 import pathlib
 import shutil
@@ -36,6 +37,12 @@ def page(width: int = 100, texts: Texts | None = None) -> Page:
     return Page(texts or Texts(), width, HELPS, cli.EXITS)
 
 
+@functools.cache
+def said(topic: str, width: int = 100) -> str:
+    """A topic, made once for all tests."""
+    return text(topic, page(width))
+
+
 # --- the topics
 
 
@@ -60,14 +67,14 @@ def test_the_list_has_a_line_for_each_topic() -> None:
 )
 def test_a_topic_names_everything_in_its_tables(topic: str, words: list[str]) -> None:
     """What the code looks up in a table can be looked up in the reference."""
-    told = text(topic, page())
+    told = said(topic)
     assert [word for word in words if word not in told] == []
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_no_meaning_is_missing(topic: str) -> None:
     """Each name that the code's tables have stands with a text beside it."""
-    lines = text(topic, page()).splitlines()
+    lines = said(topic).splitlines()
     assert "Not whole: this copy of minimon has neither its source nor docstrings." not in lines
 
 
@@ -75,7 +82,7 @@ def test_no_meaning_is_missing(topic: str) -> None:
 @pytest.mark.parametrize("topic", ["checks", "conditions", "http", "metrics", "errors"])
 def test_a_topic_fits_the_width(topic: str, width: int) -> None:
     """Lines are no longer than the terminal is wide; names that are longer themselves stand alone."""
-    lines = text(topic, page(width)).splitlines()
+    lines = said(topic, width).splitlines()
     code = reference.SCRAPE.splitlines() + reference.ALERTS.splitlines()  # which is to be copied
     assert [line for line in lines if len(line) > width and " " in line.strip() and line[4:] not in code] == []
 
@@ -255,7 +262,7 @@ sys.stderr.write(repr(sorted(slow & sys.modules.keys())))
 
 def test_everything_public_is_told_of() -> None:
     """Each name that `import minimon` offers stands in some topic, but for values that explain themselves."""
-    told = "".join(text(topic, page()) for topic in TOPICS)
+    told = "".join(map(said, TOPICS))
     plain = {"__version__", "Change", "CheckState", "Fault", "HealthCheckHandler", "Outcome", "Status"}
     assert [name for name in minimon.__all__ if name not in told and name not in plain] == []
 

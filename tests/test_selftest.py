@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import python
+from support import few, python
 
 from minimon.selftest import MODULES, selftest
 
@@ -20,9 +20,10 @@ def test_it_works_here() -> None:
     assert [] == [found for found in selftest() if found.verdict == "FAILED"]
 
 
-@pytest.mark.parametrize(
-    "missing", [["ssl", "_ssl"], ["zlib"], ["sqlite3", "_sqlite3", "ctypes", "_ctypes"], ["_hashlib"]]
-)
+LACKING = [["ssl", "_ssl"], ["zlib"], ["sqlite3", "_sqlite3", "ctypes", "_ctypes"], ["_hashlib"]]
+
+
+@pytest.mark.parametrize("missing", few([[name for names in LACKING for name in names], *LACKING], 1), ids=" ".join)
 def test_a_python_that_lacks_a_module_monitors(missing: list[str]) -> None:
     """What cannot work is named, with the reason and what it means; the rest goes on."""
     done = python(CRIPPLED.format(names=missing), "-W", "error")

@@ -421,15 +421,22 @@ def test_flaky_goes_round(rogue: Callable[..., RogueServer]) -> None:
 # RogueServer: taht
 
 
-def test_taht_answers_with_its_share_of_each_status(rogue: Callable[..., RogueServer]) -> None:
+@pytest.fixture(scope="module")
+def of_taht() -> list[tuple[int, bytes]]:
+    """1,600 of its answers."""
+    with RogueServer("taht", seed=1, max_delay=0) as server:
+        return statuses(server, 1_600)
+
+
+def test_taht_answers_with_its_share_of_each_status(of_taht: list[tuple[int, bytes]]) -> None:
     """Half of the answers are a 200, and each of the other four an eighth."""
-    seen = Counter(status for status, _ in statuses(rogue("taht", seed=1, max_delay=0), 1_600))
+    seen = Counter(status for status, _ in of_taht)
     assert {200: 800, 400: 200, 404: 200, 500: 200, 501: 200} == pytest.approx(dict(seen), abs=60)
 
 
-def test_taht_says_unexpected_things_half_of_the_time(rogue: Callable[..., RogueServer]) -> None:
+def test_taht_says_unexpected_things_half_of_the_time(of_taht: list[tuple[int, bytes]]) -> None:
     """Half of the 200s say Unexpected, the others Expected."""
-    seen = Counter(statuses(rogue("taht", seed=1, max_delay=0), 1_600))
+    seen = Counter(of_taht)
     bodies = {body: n for (status, body), n in seen.items() if status == 200}
     assert {b"Expected": 400, b"Unexpected": 400} == pytest.approx(bodies, abs=60)
 

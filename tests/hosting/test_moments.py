@@ -207,6 +207,7 @@ def test_a_call_polls_after_the_answer(tmp_path: pathlib.Path) -> None:
         assert [1, "calls", "leader"] == worker.ask(told)
 
 
+@pytest.mark.long
 def test_what_was_not_called_for_long_is_unknown(tmp_path: pathlib.Path) -> None:
     """Nothing is fresh because nobody has asked."""
     with workers(tmp_path, 1, code=CALLED) as (worker,):

@@ -117,6 +117,7 @@ def test_what_was_known_goes_on(tmp_path: pathlib.Path) -> None:
         assert other.ask(f"{runs} > 10")
 
 
+@pytest.mark.long
 def test_what_was_ready_once_has_started_for_all(tmp_path: pathlib.Path) -> None:
     """A worker that comes later says so too, though a critical check is down by then; so does who takes over."""
     started = 'monitor.respond("GET", "/startupz").status'
@@ -193,6 +194,7 @@ def test_the_last_one_leaves_the_empty_lock_alone(tmp_path: pathlib.Path) -> Non
         assert ([[1, 0]] * 2, [(".lock", 0)]) == (left, files)
 
 
+@pytest.mark.long
 def test_a_child_that_keeps_the_lock_leads_nobody(tmp_path: pathlib.Path) -> None:
     """It was forked by what runs no hooks, and lives on; the others find that the leader is dead."""
     keeps = (
@@ -233,6 +235,7 @@ def test_a_corrupt_snapshot_is_not_believed(tmp_path: pathlib.Path) -> None:
         assert "degraded" == follower.soon("monitor.overall()", "degraded")
 
 
+@pytest.mark.long
 def test_a_follower_that_was_stopped_too_believes_nothing_old(tmp_path: pathlib.Path) -> None:
     """It was not there to see it grow old; it is, nevertheless."""
     with workers(tmp_path) as (leader, follower):
@@ -247,6 +250,7 @@ def test_a_follower_that_was_stopped_too_believes_nothing_old(tmp_path: pathlib.
             os.kill(leader.pid, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_what_was_told_is_not_taken_back_by_a_takeover(tmp_path: pathlib.Path) -> None:
     """The leader is killed before it could save what it has told; the next one does not poll at once."""
     code = """
@@ -568,6 +572,7 @@ def test_a_server_that_waits_can_be_stopped(tmp_path: pathlib.Path) -> None:
         assert [True, True, True] == ["waiting" in seen[0], seen[1], "waiting" in seen[2]]
 
 
+@pytest.mark.long
 def test_a_leader_that_was_killed_again_and_again(tmp_path: pathlib.Path) -> None:
     """There is always one soon, whoever it is."""
     with workers(tmp_path, 4) as all_of_them:

@@ -361,6 +361,7 @@ print(b"".join(iter(lambda: client.recv(999), b""))[-14:].decode())
 # What is said
 
 
+@pytest.mark.long
 def test_verbose_changes_no_answer(gate: Gate) -> None:
     """Though what it would tell cannot be found out."""
     with HealthCheckServer(port=0).serving(Plain(lambda: False, gate)) as server:

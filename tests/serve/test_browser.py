@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from browser import Browser, Tab, browsing, program
-from support import wait_until
+from support import few, wait_until
 from test_page import EVERY, EVIL, snapshot, view
 
 from minimon import Check, HealthCheckServer, Monitor
@@ -253,6 +253,7 @@ def test_what_is_read_is_held(tab: Tab, site: Site) -> None:
     assert (False, ["other"]) == (before, shown(tab))
 
 
+@pytest.mark.long
 def test_a_page_that_nobody_sees_does_not_ask(tab: Tab, site: Site, another: Tab) -> None:
     """It does again, at once, when it is looked at."""
     another.call("Page.bringToFront")
@@ -274,7 +275,7 @@ def test_it_is_whole_without_scripts(another: Tab, site: Site) -> None:
     assert "6" == another.run("document.querySelector('meta[http-equiv=refresh]').content")
 
 
-@pytest.mark.parametrize("width", [320, 640, 1024, 2560])
+@pytest.mark.parametrize("width", few([320, 2560, 640, 1024]))
 def test_nothing_sticks_out(tab: Tab, site: Site, width: int) -> None:
     """From 320 pixels to a wide screen, whatever the texts are, with all unfolded."""
     long = "w" * 300
