@@ -21,7 +21,7 @@ from .text import short
 
 if TYPE_CHECKING:
     from .processes.daemon import Daemon
-    from .processes.keeper import Change
+    from .processes.entry import Change
     from .processes.pymanager import Plan
     from .processes.supervisor import Supervisor
     from .table import Output

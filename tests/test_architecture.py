@@ -27,8 +27,9 @@ tasks hosting
 serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
-processes processes.lifecycle processes.environment processes.output processes.guarding processes.child processes.guard
-processes.verifiers processes.gates processes.program processes.process processes.keeper processes.interface
+processes processes.lifecycle processes.environment processes.output processes.guarding processes.child
+processes.guard processes.verifiers processes.gates processes.program processes.process processes.entry
+processes.loop processes.looks processes.launching processes.ending processes.keeper processes.interface
 processes.supervisor processes.listener processes.pymanager processes.daemon
 polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
 hosting.board hosting.sharing hosting.ports life monitor

@@ -19,7 +19,7 @@ from ..serve.framing import Request
 from ..serve.routing import NO_STORE, Reply, problem
 
 if TYPE_CHECKING:
-    from .keeper import Ticket
+    from .entry import Ticket
     from .process import Process
     from .supervisor import Supervisor
 

@@ -37,11 +37,12 @@ from ..notify import Notifier
 from ..pool import deadline_in, join_until
 from ..probes import Shared
 from .child import GROUPS, Platform
+from .entry import Change, Entry, Ticket
 from .gates import with_ports
 from .guard import lacking
 from .interface import Interface
-from .keeper import IN_STOP, Change, Entry, Keeper, Ticket
-from .lifecycle import Life, State
+from .keeper import IN_STOP, Keeper
+from .lifecycle import SERVING, Life, State
 from .output import FileSink, Journal
 from .process import Process
 from .program import Program, check_order
@@ -416,16 +417,21 @@ class Supervisor:
         return self._stopped
 
     def is_healthy(self) -> bool:
-        """True when every process is as it should be: the answer of `/health`."""
-        return self.overall() == "healthy"
+        """True when healthy or degraded: the answer of `/health`."""
+        return self.overall() in ("healthy", "degraded")
 
     def overall(self) -> str:
-        """healthy; unhealthy, when a process that is wanted has ended or is not up; unknown, when it does not run."""
+        """healthy; degraded, while what `live` asks for does not hold; unhealthy, when a process that is wanted is not up,
+        or has ended badly; unknown, when it does not run.
+        """
         self._mind_fork()
         if self._keeper is None:
             return "unknown"
         with self._changed:
-            return "healthy" if all(each._life.well for each in self.processes) else "unhealthy"
+            lives = [each._life for each in self.processes]
+        if not all(life.well for life in lives):
+            return "unhealthy"
+        return "degraded" if any(life.state in SERVING and life.why for life in lives) else "healthy"
 
     def readiness(self) -> dict[str, Any]:
         """Whether requests may come: `{"ready": bool, "status": word, "blockers": {name: state}}`."""
