@@ -96,6 +96,7 @@ class Launcher:
         return opened[0], opened[-1]
 
     def drop(self, entry: Entry) -> None:
+        """Close the pipes of one that was not launched."""
         channel, entry.channel = entry.channel, None
         if channel is not None:
             for fd in channel.fds:

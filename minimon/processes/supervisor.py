@@ -421,8 +421,8 @@ class Supervisor:
         return self.overall() in ("healthy", "degraded")
 
     def overall(self) -> str:
-        """healthy; degraded, while what `live` asks for does not hold; unhealthy, when a process that is wanted is not up,
-        or has ended badly; unknown, when it does not run.
+        """healthy; degraded, while what `live` asks for does not hold; unhealthy, when a process that is wanted is not
+        up, or has ended badly; unknown, when it does not run.
         """
         self._mind_fork()
         if self._keeper is None:
