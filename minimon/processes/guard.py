@@ -48,7 +48,6 @@ class Guard:
     def __init__(self) -> None:
         self.child: Child | None = None
         self._fd = -1
-        self._token = ""
 
     def start(self, lives: Iterable[tuple[int, int, float]]) -> Child:
         """Launch it, and tell it what runs: pid, signal and timeout. Raises OSError."""
@@ -73,13 +72,13 @@ class Guard:
         """Its pid, while it lives."""
         return None if self.child is None else self.child.pid
 
-    def announce(self) -> str:
+    def announce(self, number: int, timeout: float) -> str:
         """A process is about to be launched: the token for its environment, by which it is found if the host ends
         before it could say the pid.
         """
-        self._token = secrets.token_hex(8)
-        self._say(f"try {self._token}")
-        return self._token
+        token = secrets.token_hex(8)
+        self._say(f"try {token} {number} {timeout:g}")
+        return token
 
     def add(self, pid: int, number: int, timeout: float) -> None:
         """It runs."""

@@ -3,10 +3,10 @@
 It runs as a program of its own, from this module's code alone: so nothing of the package is imported here.
 The host writes lines to its standard input, which ends when the host does, however that comes about:
 
-    try TOKEN               a process is about to be launched that has MINIMON_PROCESS=TOKEN in its environment
-    add PID SIGNAL TIMEOUT  it runs: end its session with SIGNAL, after TIMEOUT seconds with SIGKILL
-    del PID                 all of that session has ended
-    told                    each of them was sent its SIGNAL already
+    try TOKEN SIGNAL TIMEOUT  a process is about to be launched that has MINIMON_PROCESS=TOKEN in its environment
+    add PID SIGNAL TIMEOUT    it runs: end its session with SIGNAL, after TIMEOUT seconds with SIGKILL
+    del PID                   all of that session has ended
+    told                      each of them was sent its SIGNAL already
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ SEARCH = 1.0
 """Seconds in which a process is looked for that was being launched when the host ended."""
 STEP = 0.05
 """Seconds between two looks."""
+LOOKS = 3
+"""Looks in which nothing of a session was seen, until nothing is left of it."""
 LAST = 5.0
 """Seconds after the last SIGKILL; what lives then cannot be ended."""
-DEFAULT = 10.0
-"""Seconds before SIGKILL for a process of which only the token is known."""
 TOKEN = "MINIMON_PROCESS"
 
 
@@ -47,17 +47,18 @@ def sessions() -> dict[int, list[int]] | None:
     return found if found else None
 
 
-def leader_of(token: str) -> int:
-    """The leader of a session that was launched with this token; 0 for none."""
+def sessions_of(token: str) -> list[int]:
+    """The sessions in which a process was launched with this token. Their leader may have ended already."""
     wanted = f"{TOKEN}={token}".encode()
-    for leader in sessions() or {}:
-        try:
-            with open(f"/proc/{leader}/environ", "rb") as file:
-                if wanted in file.read().split(b"\0"):
-                    return leader
-        except OSError:  # not ours, or it has ended
-            continue
-    return 0
+    return [leader for leader, members in (sessions() or {}).items() if any(_has(pid, wanted) for pid in members)]
+
+
+def _has(pid: int, wanted: bytes) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return wanted in file.read().split(b"\0")
+    except OSError:  # not ours, or it has ended
+        return False
 
 
 def send(pid: int, number: int) -> bool:
@@ -85,14 +86,15 @@ class Guard:
 
     def __init__(self) -> None:
         self.groups: dict[int, tuple[int, float]] = {}
-        self.tried = ""
+        self.empty: dict[int, int] = {}
+        self.tried, self.end_of_tried = "", (0, 0.0)
         self.told = False
 
     def hear(self, line: str) -> None:
         """One line of the host."""
         word, *rest = line.split()
         if word == "try":
-            self.tried = rest[0]
+            self.tried, self.end_of_tried = rest[0], (int(rest[1]), float(rest[2]))
         elif word == "add":
             self.groups[int(rest[0])] = int(rest[1]), float(rest[2])
             self.tried = ""
@@ -107,9 +109,8 @@ class Guard:
         deadlines: dict[int, float] = {}
         while time.monotonic() < max([begun, *deadlines.values()]) + LAST:
             if self.tried and time.monotonic() < begun + SEARCH:
-                late = leader_of(self.tried)
-                if late and late not in self.groups:
-                    self.groups[late] = int(signal.SIGTERM), DEFAULT
+                for late in sessions_of(self.tried):
+                    self.groups.setdefault(late, self.end_of_tried)
             for pid, (number, timeout) in self.groups.items():
                 if pid not in deadlines:
                     deadlines[pid] = time.monotonic() + timeout
@@ -127,7 +128,10 @@ class Guard:
         for pid in list(self.groups):
             members = [] if living is None else living.get(pid, [])
             if not (members or (living is None and send(pid, 0))):
-                del self.groups[pid]
+                send(pid, signal.SIGKILL)  # what was forked while /proc was read is not in it
+                self.empty[pid] = self.empty.get(pid, 0) + 1
+                if self.empty[pid] >= LOOKS:
+                    del self.groups[pid]
             elif time.monotonic() >= deadlines[pid]:
                 kill(pid, members)
 

@@ -52,7 +52,7 @@ class Launcher:
         try:
             ends = self._outputs(entry, opened)
             if guard is not None:
-                env = {**env, TOKEN: guard.announce()}
+                env = {**env, TOKEN: guard.announce(program.stop.signal, program.stop.timeout)}
             entry.child = spawn(
                 command,
                 executable=executable,
