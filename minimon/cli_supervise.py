@@ -167,7 +167,7 @@ class _Command:
         """True when all are ready, False when it was told to end. Raises NotReadyError."""
         while True:
             try:
-                supervisor.wait_ready(0.0)
+                supervisor.wait_ready(0.0, once=True)
                 return True
             except WaitTimeout:
                 pass

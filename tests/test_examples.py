@@ -22,6 +22,7 @@ from minimon.testing import RogueServer
 pytestmark = pytest.mark.slow  # starts many interpreters
 
 EXAMPLES = ROOT / "examples"
+UNIX = pytest.mark.skipif(sys.platform == "win32", reason="processes of Unix")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -88,6 +89,23 @@ def test_a_job_is_waited_for() -> None:
     command = [sys.executable, "examples/waiting.py"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=environment())
     assert ["done after 4 attempts: {'state': 'done'}"] == ended.stdout.splitlines()[4:], ended.stderr
+
+
+@UNIX
+def test_programs_come_up_in_order() -> None:
+    """Each turn is told, in the order in which one waits for the other."""
+    with running("examples/supervisor.py", "0") as line:
+        assert line == "store starting \n"
+
+
+@UNIX
+def test_a_command_runs_beside_a_program() -> None:
+    """It is told the port, once the program is ready."""
+    asking = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).status)"
+    command = [sys.executable, "-m", "minimon", "supervise", "-f", "examples/processes.json", "--"]
+    command += [sys.executable, "-c", asking, "http://127.0.0.1:{port:site}/"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=environment())
+    assert (0, "200\n", "") == (ended.returncode, ended.stdout, ended.stderr)
 
 
 def test_a_pool_has_one_that_polls(tmp_path: pathlib.Path) -> None:

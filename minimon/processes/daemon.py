@@ -37,6 +37,8 @@ def become_daemon(logfile: str | None = None) -> Daemon | Parent:
     The daemon has no terminal: its output goes to `logfile`, or nowhere. It stays in the folder, for paths are meant
     from there. Raises OSError for a log file that cannot be written.
     """
+    if not hasattr(os, "fork"):
+        return Parent(FIRST_FAILED, "this system has no fork: leave -d out, and have it started in the background")
     output = (
         os.open(logfile, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if logfile else os.open(os.devnull, os.O_RDWR)
     )

@@ -18,6 +18,8 @@ LATER = 1.0
 """Seconds after SIGKILL, when what still lives is given up."""
 STEPS = (0.01, 0.02, 0.05, 0.1)
 """Seconds between two looks at what is left of a session whose leader has ended."""
+LOOKS = 2
+"""Looks in which nothing of it was seen, until nothing is left: one may miss what is forked meanwhile."""
 
 
 class Ending:
@@ -27,6 +29,7 @@ class Ending:
         self._loop, self._platform, self._closed = loop, platform, closed
         self._sweeping: dict[Entry, None] = {}
         self.due = False  # whether it is time to sweep
+        self._timed = False  # whether it will be
 
     def left(self, entry: Entry) -> None:
         """Its leader has ended: see what it has left behind."""
@@ -64,24 +67,35 @@ class Ending:
         """End what the leaders have left behind; then nothing of them is left."""
         self.due = False
         groups = living(self._platform) if self._sweeping and GROUPS else None
+        steps = []
         for entry in list(self._sweeping):
-            child, now = entry.child, time.monotonic()
-            assert child is not None
-            left = [] if groups is None else groups.get(child.pid, [])
-            if not left:
-                child.kill()  # of what has just been forked
+            assert entry.child is not None
+            left = [] if groups is None else groups.get(entry.child.pid, [])
+            if left:
+                self._mind_left(entry, entry.child)
+            else:
+                entry.child.kill()  # of what was forked while /proc was read
+                entry.empty += 1
+            if entry.empty >= (1 if groups is None else LOOKS):
                 self._close(entry)
-                continue
-            if not entry.deadline:
-                entry.deadline = now + entry.program.stop.timeout
-                if not child.signal(entry.program.stop.signal):  # lost
-                    entry.deadline = now
-                self._loop.at(entry.deadline, partial(self._kill, entry, child))
-            self._loop.at(now + STEPS[min(entry.looks, len(STEPS) - 1)], self._sweep_soon)
-            entry.looks += 1
+            else:
+                steps.append(STEPS[min(entry.looks, len(STEPS) - 1)])
+        if steps and not self._timed:
+            self._timed = True
+            self._loop.at(time.monotonic() + min(steps), self._sweep_again)
 
-    def _sweep_soon(self) -> None:
-        self.due = bool(self._sweeping)
+    def _mind_left(self, entry: Entry, child: Child) -> None:
+        """Something of its session lives: it has its time, too."""
+        entry.looks += 1
+        entry.empty = 0
+        if not entry.deadline:
+            entry.deadline = time.monotonic() + entry.program.stop.timeout
+            if not child.signal(entry.program.stop.signal):  # the leader was reaped by somebody else
+                entry.deadline = time.monotonic()
+            self._loop.at(entry.deadline, partial(self._kill, entry, child))
+
+    def _sweep_again(self) -> None:
+        self._timed, self.due = False, bool(self._sweeping)
 
     def _close(self, entry: Entry) -> None:
         self._sweeping.pop(entry, None)

@@ -82,6 +82,7 @@ class Entry:
         self.exit: Ended | None = None
         self.deadline = 0.0  # when it gets SIGKILL; 0 while it is not to end
         self.looks = 0  # at the session of a leader that has ended
+        self.empty = 0  # of them, in a row, in which nothing was seen
         self.job: Callable[[], None] | None = None  # a look that is being made
         self.tries = 0
         self.failing = 0.0  # since when `live` does not hold

@@ -245,7 +245,7 @@ class Keeper:
         return ""
 
     def _launch(self, entry: Entry) -> None:
-        entry.relaunch, entry.deadline, entry.exit, entry.looks = False, 0.0, None, 0
+        entry.relaunch, entry.deadline, entry.exit, entry.looks, entry.empty = False, 0.0, None, 0, 0
         entry.tries, entry.failing, entry.last = 0, 0.0, ""
         now = time.monotonic()
         try:

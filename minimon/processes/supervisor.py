@@ -357,27 +357,23 @@ class Supervisor:
         """A text, or a list or dict of them, with the ports in place of each {port:NAME}."""
         return with_ports(value, self.port)
 
-    def wait_ready(self, timeout: float = 60.0) -> Supervisor:
+    def wait_ready(self, timeout: float = 60.0, *, once: bool = False) -> Supervisor:
         """Wait until every program is up, ready, or has done what it was for; returns self.
 
         Raises NotReadyError, with the last lines of its output, as soon as one has failed; WaitTimeout;
-        LifecycleError when it does not run.
+        LifecycleError when it does not run. `once`: one that was up may have ended since, however it did.
         """
         end = deadline_in(timeout)
         with self._changed:
             while True:
                 if self._keeper is None or self._keeper.over.is_set():
                     raise LifecycleError("the supervisor does not run; start() it first")
-                late = next((one for one in self.processes if not (one._life.well and one._launches)), None)
-                bad = next(
-                    (one for one in self.processes if one._life.state is State.FAILED or _ended_badly(one._life)), None
-                )
-                if late is None or bad is not None:
-                    break
+                late = next((one for one in self.processes if not _is_there(one, once)), None)
                 left = end - time.monotonic()
-                if left <= 0:
+                if late is None or left <= 0 or any(_has_failed(one, once) for one in self.processes):
                     break
                 self._changed.wait(min(left, 0.5))
+            bad = next((one for one in self.processes if _has_failed(one, once)), None)
         if bad is not None:
             raise self._not_ready(bad)
         if late is not None:
@@ -541,8 +537,16 @@ class Supervisor:
             self.after_fork()
 
 
-def _ended_badly(life: Life) -> bool:
-    return life.state is State.EXITED and bool(life.why)
+def _is_there(process: Process, once: bool) -> bool:
+    """Whether it was launched, and is as it should be; or was `once`."""
+    life = process._life
+    return bool(process._launches) and (life.well or (once and life.met))
+
+
+def _has_failed(process: Process, once: bool) -> bool:
+    """Whether nothing will become of it."""
+    life = process._life
+    return life.state is State.FAILED or (life.state is State.EXITED and bool(life.why) and not once)
 
 
 def _journal(program: Program, ring: bool) -> Journal:
