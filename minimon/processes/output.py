@@ -13,10 +13,11 @@ import re
 import select
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Container, Sequence
-from typing import Protocol
+from typing import Protocol, Union
 
 from ..log import logger
 from ..pool import join_until
@@ -25,8 +26,14 @@ _log = logger("output")
 
 RING = 65536
 """Bytes of a process' output that are kept."""
-BLOCK = 65536
-"""Bytes that are read at a time."""
+BLOCK = 262144
+"""Bytes that are read at a time, at most: as many as a wide pipe holds."""
+MUCH = 32768
+"""Bytes, half of what a pipe holds at first. One from which as many were read at once is made wide: that saves work."""
+WIDE = 16
+"""Pipes at most that are wide at the same time: all pipes of a user share 64 MiB (pipe(7))."""
+SET_SIZE = 1031
+"""F_SETPIPE_SZ of Linux, which older Pythons do not name."""
 LONGEST = 8192
 """Bytes of a line; a longer one is cut there into several."""
 MOST_PENDING = 1 << 20
@@ -37,6 +44,8 @@ DRAIN = 0.2
 """Seconds in which what is in the pipe of an ended process is read; others may go on to write into it."""
 LOOK_AGAIN = 1.0
 """Seconds after which a file is looked at: whether it was moved away, or can be opened again."""
+
+Buffer = Union[bytes, memoryview]
 
 _COLOURS = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)")
 _UNSHOWN = re.compile("[^\\n\\t -~\xa1-\ud7ff\ue000-\U0010ffff]")
@@ -60,7 +69,7 @@ class Sink(Protocol):
 
     dropped: int
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Buffer) -> None:
         """Never blocks, never raises."""
 
     def close(self) -> None:
@@ -87,7 +96,7 @@ class FileSink:
         self._inode, self._size = (found.st_dev, found.st_ino), found.st_size
         self._look_at = time.monotonic() + LOOK_AGAIN
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Buffer) -> None:
         """All of it, or what fits; the rest is dropped."""
         try:
             self._mind()
@@ -104,7 +113,7 @@ class FileSink:
                 self._failed = error.strerror or str(error)
                 _log.warning("%s cannot be written: %s; output is dropped until it can", self.path, self._failed)
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: Buffer) -> None:
         view = memoryview(data)
         while view:
             if self.max_bytes and self._size >= self.max_bytes:
@@ -157,12 +166,12 @@ class HostSink:
         self.pending: collections.deque[memoryview] = collections.deque()
         self.size = 0
 
-    def write(self, data: bytes) -> None:
-        """Keep it until there is room."""
+    def write(self, data: Buffer) -> None:
+        """Keep a copy until there is room."""
         if self.broken or self.size + len(data) > MOST_PENDING:
             self.dropped += len(data)
             return
-        self.pending.append(memoryview(data))
+        self.pending.append(memoryview(bytes(data)))
         self.size += len(data)
 
     def flush(self, most: int = 64) -> None:
@@ -224,8 +233,8 @@ class Journal:
         with self._lock:
             self._watched = [each for each in self._watched if each[0].pattern in patterns]
 
-    def add(self, data: bytes) -> None:
-        """Called by the pump."""
+    def add(self, data: Buffer) -> None:
+        """Called by the pump; the data is another one afterwards."""
         met = []
         with self._lock:
             self.total += len(data)
@@ -240,7 +249,7 @@ class Journal:
         for call in met:
             call()
 
-    def _fitting(self, data: bytes) -> list[Callable[[], None]]:
+    def _fitting(self, data: Buffer) -> list[Callable[[], None]]:
         """The functions whose time has come. A line need not be complete: a prompt never is."""
         text = readable(self._line + data)
         self._line = (self._line + data).rpartition(b"\n")[2][-LONGEST:]
@@ -318,6 +327,9 @@ class Pump:
         self._selector.register(self._ear, selectors.EVENT_READ)
         self.hosts = {1: HostSink(1), 2: HostSink(2)}
         self._channels: set[Channel] = set()
+        # Belong to the thread: what was read last, and the pipes that are wide.
+        self._block = memoryview(bytearray(BLOCK))
+        self._wide: set[int] = set()
         self._stopping = False
         self.thread = threading.Thread(target=self.run, name="minimon-output", daemon=True)
 
@@ -367,23 +379,36 @@ class Pump:
     def _read(self, fd: int, channel: Channel) -> bool:
         """One block; whether there may be more."""
         try:
-            data = os.read(fd, BLOCK)
+            size = os.readv(fd, (self._block,))
         except BlockingIOError:
             return False
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self._close(fd, channel)
             return False
-        host = channel.fds[fd]
+        if size >= MUCH and fd not in self._wide:
+            self._widen(fd)
+        host, data = channel.fds[fd], self._block[:size]
         channel.journal.add(data)
         if host is not None:
             host.write(data)
             host.flush()
         return True
 
+    def _widen(self, fd: int) -> None:
+        """Its process writes much: let it write more before somebody has to read."""
+        if not sys.platform.startswith("linux") or len(self._wide) >= WIDE:
+            return
+        import fcntl
+
+        self._wide.add(fd)
+        with contextlib.suppress(OSError):  # the system allows no more
+            fcntl.fcntl(fd, SET_SIZE, BLOCK)
+
     def _close(self, fd: int, channel: Channel) -> None:
         del channel.fds[fd]
+        self._wide.discard(fd)
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(fd)
         os.close(fd)
