@@ -574,14 +574,14 @@ def test_the_table_is_redrawn_on_a_terminal(file: Any, ok: str) -> None:
 @UNIX
 def test_no_color_is_respected(file: Any, ok: str) -> None:
     """With NO_COLOR the table is drawn in place without colours."""
-    _, written = on_terminal("run", file(good={"target": ok}), "--seconds", "0.2", NO_COLOR="1")
+    _, written = on_terminal("run", file(good={"target": ok}), "--seconds", "0.1", NO_COLOR="1")
     assert (COLOUR.findall(written), bool(DRAWING.findall(written))) == ([], True)
 
 
 @UNIX
 def test_a_dumb_terminal_gets_lines() -> None:
     """A terminal that cannot move its cursor is written to like a file."""
-    _, written = on_terminal("demo", "--seconds", "0.2", TERM="dumb")
+    _, written = on_terminal("demo", "--seconds", "0.1", TERM="dumb")
     assert "\x1b" not in written
 
 

@@ -226,7 +226,7 @@ print(reference.__file__.count("minimon.zip"), [cli.main(["help", topic]) for to
     assert (ended.stdout.splitlines()[-1], "Not whole" in ended.stdout, ended.stderr) == ("1 0", False, "")
 
 
-@pytest.mark.parametrize(("option", "lacking"), [("-O", False), ("-OO", True)])
+@pytest.mark.parametrize(("option", "lacking"), [("-OO", True), pytest.param("-O", False, marks=pytest.mark.long)])
 def test_a_copy_without_source_says_what_it_lacks(tmp_path: pathlib.Path, option: str, lacking: bool) -> None:
     """Without source and docstrings there are the tables, and a line that says why there is no more."""
     copy = tmp_path / "minimon"

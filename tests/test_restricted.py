@@ -227,7 +227,7 @@ def test_without_ssl_it_says_what_cannot_be_polled() -> None:
     } == {key: seen[key] for key in ("refused", "led", "stopped")}
 
 
-@pytest.mark.parametrize("option", ["-O", "-OO"])
+@pytest.mark.parametrize("option", few(["-OO", "-O"], 1))
 def test_without_assertions_and_docstrings_it_polls_and_serves(option: str) -> None:
     """Python may be told to drop them."""
     assert WELL == run(SERVE, "", option)
@@ -320,13 +320,13 @@ def test_the_selftest_misses_no_more_than_the_temporary_folder() -> None:
 # --- places that lack what most have
 
 ENVIRONMENTS = {
-    "without a home": {key: value for key, value in os.environ.items() if key != "HOME"},
     "without any variable": {},
     "with a temporary folder that is not there": NOWHERE,
+    "without a home": {key: value for key, value in os.environ.items() if key != "HOME"},
 }
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", few(ENVIRONMENTS))
 def test_in_such_an_environment_it_polls_and_serves(environment: str) -> None:
     """No variable is needed."""
     assert WELL == run(SERVE, environment=ENVIRONMENTS[environment])

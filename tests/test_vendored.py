@@ -10,7 +10,7 @@ import sys
 import zipfile
 
 import pytest
-from support import ROOT
+from support import ROOT, few
 
 POLL = """
 import sys
@@ -32,7 +32,7 @@ def run(code: str, *options: str) -> str:
     return ended.stdout
 
 
-@pytest.mark.parametrize("options", [(), ("-S", "-OO", "-bb", "-W", "error")], ids=["plain", "strict"])
+@pytest.mark.parametrize("options", few([("-S", "-OO", "-bb", "-W", "error"), ()], 1), ids=["strict", "plain"])
 def test_a_vendored_copy_polls_and_serves(tmp_path: pathlib.Path, options: tuple[str, ...]) -> None:
     """The folder copied into another package under another name is whole."""
     (tmp_path / "host").mkdir()

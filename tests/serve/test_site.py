@@ -464,7 +464,7 @@ class Shop(HealthCheckHandler):
         if self.path == "/own":
             self._say(threading.current_thread().name)
         elif self.path == "/slow":
-            threading.Event().wait(0.5)
+            threading.Event().wait(0.25)
             self._say("slow")
         elif self.path == "/split":
             self.send_response(200)
