@@ -653,6 +653,8 @@ class Keeper:
                 continue
             if not entry.deadline:
                 entry.deadline = now + entry.program.stop.timeout
+                if self.halting:
+                    entry.deadline = min(entry.deadline, self._halt_until)
                 if not child.signal(entry.program.stop.signal):  # lost
                     entry.deadline = now
                 self._at(entry.deadline, partial(self._kill, entry, child))

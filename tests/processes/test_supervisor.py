@@ -506,6 +506,23 @@ def test_all_end_within_the_one_deadline() -> None:
         assert (True, True) == (ended, time.monotonic() - begun < 1.0 + SLACK)
 
 
+def test_what_a_leader_leaves_while_all_is_stopped_ends_within_the_deadline() -> None:
+    """Though it died by itself, its own time is long, and what it has left ignores TERM."""
+    below = program("db", f"({STUBBORN}) & {SLEEP}", stop={"timeout": 60})
+    above = program("web", STUBBORN, stop={"timeout": 60}, depends_on=["db"])
+    with running(below, above) as supervisor:
+        supervisor.wait_ready(5.0)
+        db, told = supervisor.process("db"), []
+        wait_until(lambda: len(session(db.pid())) > 2)
+        leader, begun = db.pid(), time.monotonic()
+        stopping = threading.Thread(target=lambda: told.append(supervisor.stop(1.0)))
+        stopping.start()
+        wait_until(lambda: supervisor.process("web").state is State.STOPPING)
+        os.kill(leader or 0, signal.SIGKILL)
+        stopping.join(10.0)
+        assert ([True], True, set()) == (told, time.monotonic() - begun < 1.0 + SLACK, session(leader))
+
+
 def test_one_that_waits_is_not_launched_by_the_stop() -> None:
     """Nor is one whose need ends meanwhile."""
     with running(program("db", ready=NEVER), program("web", depends_on={"db": "completed"})) as supervisor:
