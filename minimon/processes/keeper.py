@@ -586,8 +586,8 @@ class Keeper:
         child = entry.child
         if child is None:
             return
-        entry.deadline = min(entry.deadline or deadline, deadline)
-        if entry.exit is None:
+        first, entry.deadline = not entry.deadline, min(entry.deadline or deadline, deadline)
+        if entry.exit is None and first:  # many programs take a second one for more than was meant
             child.signal(entry.program.stop.signal)
             if GROUPS:
                 child.signal(signal.SIGCONT)  # one that was stopped hears it now

@@ -523,6 +523,17 @@ def test_what_a_leader_leaves_while_all_is_stopped_ends_within_the_deadline() ->
         assert ([True], True, set()) == (told, time.monotonic() - begun < 1.0 + SLACK, session(leader))
 
 
+def test_stopping_twice_sends_one_signal() -> None:
+    """Many programs take a second TERM for more than was meant."""
+    script = "n=0; trap 'n=$((n+1)); echo TERM $n' TERM; echo up; while [ $n -lt 3 ]; do sleep 0.02; done"
+    with running(program("a", script, ready={"log": "up"})) as supervisor:
+        one = supervisor.wait_ready(5.0).process("a")
+        supervisor.shut_down()
+        wait_until(lambda: "TERM 1" in one.log())
+        supervisor.stop()
+        assert ["up", "TERM 1"] == one.log()
+
+
 def test_one_that_waits_is_not_launched_by_the_stop() -> None:
     """Nor is one whose need ends meanwhile."""
     with running(program("db", ready=NEVER), program("web", depends_on={"db": "completed"})) as supervisor:
