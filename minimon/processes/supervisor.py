@@ -133,7 +133,7 @@ class Supervisor:
         Raises LifecycleError when it runs already, or there is no thread. What cannot be launched is `failed`. With
         MINIMON_DISABLED=1 in the environment nothing happens.
         """
-        self._mind_fork()
+        self.mind_fork()
         if disabled():
             _log.info("supervisor is not started: %s is set", DISABLED)
             return self
@@ -195,7 +195,7 @@ class Supervisor:
         Each gets its signal, and KILL when its own time or that of all is over. True when nothing is left. Idempotent,
         safe before start and from any thread; called while a restart is under way, that is given up.
         """
-        self._mind_fork()
+        self.mind_fork()
         seconds = self.grace if timeout is None else max(0.0, timeout)
         with self._lock:
             keeper = self._keeper
@@ -221,7 +221,7 @@ class Supervisor:
 
     def shut_down(self) -> None:
         """Begin to stop, and never wait: stop() comes to its end the sooner."""
-        self._mind_fork()
+        self.mind_fork()
         keeper = self._keeper
         if keeper is not None:
             self._stopped = True
@@ -231,7 +231,7 @@ class Supervisor:
 
     def kill(self) -> None:
         """KILL all programs at once, while stop() waits for them in another thread. Never waits."""
-        self._mind_fork()
+        self.mind_fork()
         keeper = self._keeper
         if keeper is not None:
             self._stopped = self._forced = True
@@ -251,7 +251,7 @@ class Supervisor:
     @property
     def running(self) -> bool:
         """True between start() and stop()."""
-        self._mind_fork()
+        self.mind_fork()
         return self._keeper is not None
 
     def at_exit(self) -> None:
@@ -325,7 +325,7 @@ class Supervisor:
         return self._ask("halt", process, on_end, timeout)
 
     def _ask(self, verb: str, process: Process, on_end: Callable[[], None] | None, *more: Any) -> Ticket:
-        self._mind_fork()
+        self.mind_fork()
         keeper = self._keeper
         if keeper is None:
             raise LifecycleError("the supervisor does not run; start() it first")
@@ -362,6 +362,7 @@ class Supervisor:
         Raises NotReadyError, with the last lines of its output, as soon as one has failed; WaitTimeout;
         LifecycleError when it does not run.
         """
+        self.mind_fork()
         end = deadline_in(timeout)
         with self._changed:
             while True:
@@ -421,7 +422,7 @@ class Supervisor:
 
     def overall(self) -> str:
         """healthy; unhealthy, when a process that is wanted has ended or is not up; unknown, when it does not run."""
-        self._mind_fork()
+        self.mind_fork()
         if self._keeper is None:
             return "unknown"
         with self._changed:
@@ -429,7 +430,7 @@ class Supervisor:
 
     def readiness(self) -> dict[str, Any]:
         """Whether requests may come: `{"ready": bool, "status": word, "blockers": {name: state}}`."""
-        self._mind_fork()
+        self.mind_fork()
         with self._changed:
             blockers = {each.name: str(each._life.state) for each in self.processes if not each._life.well}
             starting = all(each._launches <= 1 and not each._life.why for each in self.processes if not each._life.well)
@@ -444,6 +445,7 @@ class Supervisor:
 
     def view(self, process: Process, lines: int = LINES) -> dict[str, Any]:
         """All that is known of one process, as plain data."""
+        self.mind_fork()
         now = time.monotonic()
         with self._changed:
             life, child = process._life, process._child
@@ -471,7 +473,7 @@ class Supervisor:
 
     def snapshot(self) -> dict[str, Any]:
         """All that is known at this instant, as plain data that JSON can carry."""
-        self._mind_fork()
+        self.mind_fork()
         keeper = self._keeper
         views = {each.name: self.view(each) for each in self.processes}
         with self._changed:
@@ -530,8 +532,9 @@ class Supervisor:
             if owner is not None:
                 owner.after_fork()
 
-    def _mind_fork(self) -> None:
-        if os.getpid() != self._pid:  # a host that runs no fork hooks
+    def mind_fork(self) -> None:
+        """In a child of a host that runs no fork hooks: forget what is the parent's."""
+        if os.getpid() != self._pid:
             self.after_fork()
 
 

@@ -1257,7 +1257,7 @@ def refuses(call, *given):
 """
 
 
-@pytest.mark.parametrize("hooks", [""])
+@pytest.mark.parametrize("hooks", ["", NO_HOOKS], ids=["hooks", "no hooks"])
 def test_a_fork_of_the_host_may_do_anything_and_ends_nothing(hooks: str) -> None:
     """Nothing runs there; the processes are the parent's."""
     acts = ", ".join(f"{act!r}: in_child(lambda: {code})" for act, code in ACTS.items())
