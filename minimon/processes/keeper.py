@@ -161,6 +161,7 @@ class Keeper:
         self.pump = Pump() if os.name == "posix" else None
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = 0
+        self._living: dict[int, list[int]] | None = None  # as seen in this turn: to look at all takes a while
         self._sweeping: dict[Entry, None] = {}
         self._sweep_due = False
         self.halting = False
@@ -239,7 +240,7 @@ class Keeper:
             with self._lock:
                 call = self._inbox.popleft()
             call()
-        now = time.monotonic()
+        now, self._living = time.monotonic(), None
         while self._timers and self._timers[0][0] <= now:
             heapq.heappop(self._timers)[2]()
         if self._sweep_due:
@@ -596,8 +597,9 @@ class Keeper:
     def _kill(self, entry: Entry, child: Child) -> None:
         """Its time is over."""
         if entry.child is child and entry.deadline and time.monotonic() >= entry.deadline:
-            members = (living(self._platform) or {}).get(child.pid, ())
-            child.kill(members)
+            if self._living is None:
+                self._living = living(self._platform) or {}
+            child.kill(self._living.get(child.pid, ()))
             self._at(time.monotonic() + 0.1, partial(self._kill, entry, child))
             if time.monotonic() > entry.deadline + LATER:
                 self._given_up(entry)

@@ -17,14 +17,19 @@ from minimon import Program, Supervisor
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PYTHON = [sys.executable, "-I", "-S", "-c"]
 SLEEP = "exec sleep 60"
-STUBBORN = "trap '' TERM; while :; do sleep 60; done"
-"""Ends by KILL alone."""
+STUBBORN = "trap '' TERM; echo up; while :; do sleep 60; done"
+"""Ends by KILL alone, once it has said that it is up."""
 MARK = "MINIMON_TEST_MARK"
 
 
 def program(name: str, script: str = SLEEP, **options: Any) -> Program:
     """A line of shell, which is not waited for long."""
     return Program(name, ["sh", "-c", script], **{"stop": {"timeout": 0.3}, "output": "discard", **options})
+
+
+def stubborn(name: str, script: str = STUBBORN, **options: Any) -> Program:
+    """The same for a line that says when it is up."""
+    return program(name, script, **{"ready": {"log": "up"}, **options})
 
 
 @contextlib.contextmanager
