@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -30,6 +31,12 @@ class Ending:
         self._sweeping: dict[Entry, None] = {}
         self.due = False  # whether it is time to sweep
         self._timed = False  # whether it will be
+        self.until = math.inf  # when all that is ended has to be gone
+        self._seen: dict[int, list[int]] | None = None  # the sessions in this turn: to look at all takes a while
+
+    def forget(self) -> None:
+        """Another turn: look anew."""
+        self._seen = None
 
     def left(self, entry: Entry) -> None:
         """Its leader has ended: see what it has left behind."""
@@ -41,8 +48,8 @@ class Ending:
         child = entry.child
         if child is None:
             return
-        entry.deadline = min(entry.deadline or deadline, deadline)
-        if entry.exit is None:
+        first, entry.deadline = not entry.deadline, min(entry.deadline or deadline, deadline)
+        if entry.exit is None and first:  # many programs take a second one for more than was meant
             child.signal(entry.program.stop.signal)
             if GROUPS:
                 child.signal(signal.SIGCONT)  # one that was stopped hears it now
@@ -51,8 +58,9 @@ class Ending:
     def _kill(self, entry: Entry, child: Child) -> None:
         """Its time is over."""
         if entry.child is child and entry.deadline and time.monotonic() >= entry.deadline:
-            members = (living(self._platform) or {}).get(child.pid, ())
-            child.kill(members)
+            if self._seen is None:
+                self._seen = living(self._platform) or {}
+            child.kill(self._seen.get(child.pid, ()))
             self._loop.at(time.monotonic() + 0.1, partial(self._kill, entry, child))
             if time.monotonic() > entry.deadline + LATER:
                 self._given_up(entry)
@@ -89,7 +97,7 @@ class Ending:
         entry.looks += 1
         entry.empty = 0
         if not entry.deadline:
-            entry.deadline = time.monotonic() + entry.program.stop.timeout
+            entry.deadline = min(time.monotonic() + entry.program.stop.timeout, self.until)
             if not child.signal(entry.program.stop.signal):  # the leader was reaped by somebody else
                 entry.deadline = time.monotonic()
             self._loop.at(entry.deadline, partial(self._kill, entry, child))

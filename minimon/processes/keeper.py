@@ -115,6 +115,7 @@ class Keeper:
             self._end_work()
 
     def _turn(self) -> None:
+        self._ending.forget()
         self._loop.turn()
         if self._ending.due:
             self._ending.sweep()
@@ -424,7 +425,7 @@ class Keeper:
         """End all, the last first where one depends on another; all of it within so many seconds."""
         until = time.monotonic() + timeout
         self._halt_until = min(self._halt_until, until) if self.halting else until
-        first, self.halting = not self.halting, True
+        first, self.halting, self._ending.until = not self.halting, True, self._halt_until
         if first:
             for entry in self.entries:
                 entry.relaunch = False

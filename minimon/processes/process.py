@@ -25,6 +25,9 @@ PATIENCE = 5.0
 class Desk(Protocol):
     """Who does what is asked for: the Supervisor."""
 
+    def mind_fork(self) -> None:
+        """Whether this is a child of the host, where nothing runs: then all is forgotten."""
+
     def restart(self, which: int | str, *, timeout: float = 60.0) -> Process:
         """End and launch it."""
 
@@ -61,10 +64,15 @@ class Process:
 
     # --- what is known
 
+    def _known(self) -> threading.Condition:
+        """What guards it."""
+        self._desk.mind_fork()
+        return self._changed
+
     @property
     def life(self) -> Life:
         """All that is known of it."""
-        with self._changed:
+        with self._known():
             return self._life
 
     @property
@@ -84,7 +92,7 @@ class Process:
 
     def pid(self) -> int | None:
         """Its pid; None where there is no process."""
-        with self._changed:
+        with self._known():
             return self._child.pid if self._life.up and self._child is not None else None
 
     def poll(self) -> int | None:
@@ -98,7 +106,7 @@ class Process:
         Raises subprocess.TimeoutExpired.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        with self._changed:
+        with self._known():
             run = self._launches
             while self._life.up and self._launches == run:
                 left = None if end is None else end - time.monotonic()
@@ -122,7 +130,7 @@ class Process:
 
     def get_data(self) -> dict[str, Any]:
         """id, command, status, and pid or code."""
-        with self._changed:
+        with self._known():
             life, child = self._life, self._child
         data: dict[str, Any] = {"id": self.id, "command": self.command}
         if life.up and child is not None:
@@ -165,7 +173,7 @@ class Process:
     def _send(self, name: str) -> None:
         import signal
 
-        with self._changed:
+        with self._known():
             child = self._child if self._life.up else None
         if child is not None:
             child.signal(getattr(signal, name, signal.SIGTERM))
@@ -184,7 +192,7 @@ class Process:
             view = view[os.write(pipe.fileno(), view) :]
 
     def _running(self) -> Child:
-        with self._changed:
+        with self._known():
             if self._life.up and self._child is not None:
                 return self._child
         raise LifecycleError(f"process {self.name!r} does not run")

@@ -134,7 +134,7 @@ class Supervisor:
         Raises LifecycleError when it runs already, or there is no thread. What cannot be launched is `failed`. With
         MINIMON_DISABLED=1 in the environment nothing happens.
         """
-        self._mind_fork()
+        self.mind_fork()
         if disabled():
             _log.info("supervisor is not started: %s is set", DISABLED)
             return self
@@ -196,7 +196,7 @@ class Supervisor:
         Each gets its signal, and KILL when its own time or that of all is over. True when nothing is left. Idempotent,
         safe before start and from any thread; called while a restart is under way, that is given up.
         """
-        self._mind_fork()
+        self.mind_fork()
         seconds = self.grace if timeout is None else max(0.0, timeout)
         with self._lock:
             keeper = self._keeper
@@ -222,7 +222,7 @@ class Supervisor:
 
     def shut_down(self) -> None:
         """Begin to stop, and never wait: stop() comes to its end the sooner."""
-        self._mind_fork()
+        self.mind_fork()
         keeper = self._keeper
         if keeper is not None:
             self._stopped = True
@@ -232,7 +232,7 @@ class Supervisor:
 
     def kill(self) -> None:
         """KILL all programs at once, while stop() waits for them in another thread. Never waits."""
-        self._mind_fork()
+        self.mind_fork()
         keeper = self._keeper
         if keeper is not None:
             self._stopped = self._forced = True
@@ -252,7 +252,7 @@ class Supervisor:
     @property
     def running(self) -> bool:
         """True between start() and stop()."""
-        self._mind_fork()
+        self.mind_fork()
         return self._keeper is not None
 
     def at_exit(self) -> None:
@@ -326,7 +326,7 @@ class Supervisor:
         return self._ask("halt", process, on_end, timeout)
 
     def _ask(self, verb: str, process: Process, on_end: Callable[[], None] | None, *more: Any) -> Ticket:
-        self._mind_fork()
+        self.mind_fork()
         keeper = self._keeper
         if keeper is None:
             raise LifecycleError("the supervisor does not run; start() it first")
@@ -363,6 +363,7 @@ class Supervisor:
         Raises NotReadyError, with the last lines of its output, as soon as one has failed; WaitTimeout;
         LifecycleError when it does not run. `once`: one that was up may have ended since, however it did.
         """
+        self.mind_fork()
         end = deadline_in(timeout)
         with self._changed:
             while True:
@@ -420,7 +421,7 @@ class Supervisor:
         """healthy; degraded, while what `live` asks for does not hold; unhealthy, when a process that is wanted is not
         up, or has ended badly; unknown, when it does not run.
         """
-        self._mind_fork()
+        self.mind_fork()
         if self._keeper is None:
             return "unknown"
         with self._changed:
@@ -431,7 +432,7 @@ class Supervisor:
 
     def readiness(self) -> dict[str, Any]:
         """Whether requests may come: `{"ready": bool, "status": word, "blockers": {name: state}}`."""
-        self._mind_fork()
+        self.mind_fork()
         with self._changed:
             blockers = {each.name: str(each._life.state) for each in self.processes if not each._life.well}
             starting = all(each._launches <= 1 and not each._life.why for each in self.processes if not each._life.well)
@@ -446,6 +447,7 @@ class Supervisor:
 
     def view(self, process: Process, lines: int = LINES) -> dict[str, Any]:
         """All that is known of one process, as plain data."""
+        self.mind_fork()
         now = time.monotonic()
         with self._changed:
             life, child = process._life, process._child
@@ -473,7 +475,7 @@ class Supervisor:
 
     def snapshot(self) -> dict[str, Any]:
         """All that is known at this instant, as plain data that JSON can carry."""
-        self._mind_fork()
+        self.mind_fork()
         keeper = self._keeper
         views = {each.name: self.view(each) for each in self.processes}
         with self._changed:
@@ -532,8 +534,9 @@ class Supervisor:
             if owner is not None:
                 owner.after_fork()
 
-    def _mind_fork(self) -> None:
-        if os.getpid() != self._pid:  # a host that runs no fork hooks
+    def mind_fork(self) -> None:
+        """In a child of a host that runs no fork hooks: forget what is the parent's."""
+        if os.getpid() != self._pid:
             self.after_fork()
 
 
