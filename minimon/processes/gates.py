@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from ..checks import Check
@@ -33,6 +34,8 @@ from .verifiers import TELL, Verifier
 TIMEOUT, INTERVAL = 30.0, 0.5
 KINDS = ("http", "tcp", "log", "exec", "exit", "file", "all", "any")
 SETTINGS = ("timeout", "interval")
+NESTED, DEEPEST = 8, 60
+"""Levels of `all` and `any`; levels of whatever else they are told."""
 TRY = 5.0
 """Seconds that one look may take, if `interval` is not more."""
 _PORT = re.compile(r"\{port:([A-Za-z0-9_.-]{1,100})\}")
@@ -73,12 +76,26 @@ class Gate(NamedTuple):
     """Whether a look takes as long as it takes, and is the last."""
 
 
+def frozen(where: str, value: Any, depth: int = 0) -> Any:
+    """A copy of what `ready` or `live` was given, which nobody can change. Raises ConfigError."""
+    if depth > DEEPEST:
+        raise ConfigError(f"{where} is nested too deep")
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: frozen(where, item, depth + 1) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        return tuple(frozen(where, item, depth + 1) for item in value)
+    return value
+
+
 def with_ports(value: Any, port: Callable[[str], int]) -> Any:
     """The same value with a number in place of each {port:NAME}."""
     if isinstance(value, str):
         return _PORT.sub(lambda found: str(port(found[1])), value)
     if isinstance(value, Mapping):
-        return {with_ports(key, port): with_ports(item, port) for key, item in value.items()}
+        return {
+            with_ports(key, port) if isinstance(key, str) else key: with_ports(item, port)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [with_ports(item, port) for item in value]
     return value
@@ -101,7 +118,9 @@ def compile_gate(where: str, spec: Any, shared: Shared | None = None, tell: TELL
 
 def _written(where: str, spec: Mapping[str, Any], shared: Shared, depth: int) -> Gate:
     kinds = [key for key in KINDS if key in spec]
-    if len(kinds) != 1 or depth > 8:
+    if depth > NESTED:
+        raise ConfigError(f"{where} is nested too deep")
+    if len(kinds) != 1:
         listed = ", ".join(KINDS)
         got = "more than one" if kinds else "none"
         first = next((key for key in spec if key not in SETTINGS), None)
