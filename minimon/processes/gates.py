@@ -110,7 +110,7 @@ def compile_gate(where: str, spec: Any, shared: Shared | None = None, tell: TELL
     if isinstance(spec, type):
         raise ConfigError(f"{where} is the class {spec.__name__}; give an instance: {spec.__name__}(...)")
     if callable(getattr(spec, "run", None)):
-        return _verified(spec, tell)
+        return _verified(where, spec, tell)
     if callable(spec):
         return _called(where, spec)
     raise ConfigError(f"{where} must be an object such as {{'tcp': 'localhost:80'}}, a callable or a Verifier")
@@ -193,7 +193,7 @@ def _seen(prepared: Prepared, timeout: float) -> str:
 def _logged(at: str, value: Any) -> Gate:
     try:
         re.compile(value)
-    except (re.error, TypeError, RecursionError) as error:
+    except (re.error, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{at} must be a regular expression: {short(error)}") from None
     if not isinstance(value, str):
         raise ConfigError(f"{at} must be a text, got {type(value).__name__}")
@@ -278,25 +278,34 @@ def _first_of(parts: list[Gate], run: Run, timeout: float) -> str:
 
 
 def _called(where: str, function: Callable[[], Any]) -> Gate:
-    try:
-        prepare(Check("gate", function).spec())  # a coroutine function, a class
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("check 'gate': target", where)) from None
+    _check_call(where, function)
     call = Prepared("gate", CallProbe(function), None, None, TIMEOUT)
     return Gate(lambda run, timeout: _seen(call, float("inf")))
 
 
-def _verified(verifier: Any, tell: TELL | None) -> Gate:
+def _check_call(where: str, function: Callable[..., Any]) -> None:
+    """Raises ConfigError for a coroutine function, a class."""
+    try:
+        prepare(Check("gate", function).spec())
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("check 'gate': target", where)) from None
+
+
+def _verified(where: str, verifier: Any, tell: TELL | None) -> Gate:
+    _check_call(f"{where}: {type(verifier).__name__}.run", verifier.run)
     given = getattr(verifier, "timeout", None)
     known = isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < 86400 * 365
     if tell is not None and isinstance(verifier, Verifier):
-        verifier._tell = tell
+        object.__setattr__(verifier, "_tell", tell)  # it may refuse to be changed
 
     def look(run: Run, timeout: float) -> str:
         try:
             passed = verifier.run(run.process)
         except Exception as error:
             return f"{type(verifier).__name__} raised {described(error)}"
+        if hasattr(passed, "__await__"):
+            getattr(passed, "close", bool)()  # else Python warns the host of a coroutine that nobody awaited
+            return f"{type(verifier).__name__} returned a coroutine; give a function that runs it to its end"
         return "" if passed else f"{type(verifier).__name__} says no"
 
     return Gate(look, timeout=(float(given) if known and given is not None else TIMEOUT) + 1.0, blocks=True)
