@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from ..checks import Check
@@ -33,6 +34,8 @@ from .verifiers import TELL, Verifier
 TIMEOUT, INTERVAL = 30.0, 0.5
 KINDS = ("http", "tcp", "log", "exec", "exit", "file", "all", "any")
 SETTINGS = ("timeout", "interval")
+NESTED, DEEPEST = 8, 60
+"""Levels of `all` and `any`; levels of whatever else they are told."""
 TRY = 5.0
 """Seconds that one look may take, if `interval` is not more."""
 _PORT = re.compile(r"\{port:([A-Za-z0-9_.-]{1,100})\}")
@@ -73,12 +76,26 @@ class Gate(NamedTuple):
     """Whether a look takes as long as it takes, and is the last."""
 
 
+def frozen(where: str, value: Any, depth: int = 0) -> Any:
+    """A copy of what `ready` or `live` was given, which nobody can change. Raises ConfigError."""
+    if depth > DEEPEST:
+        raise ConfigError(f"{where} is nested too deep")
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: frozen(where, item, depth + 1) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        return tuple(frozen(where, item, depth + 1) for item in value)
+    return value
+
+
 def with_ports(value: Any, port: Callable[[str], int]) -> Any:
     """The same value with a number in place of each {port:NAME}."""
     if isinstance(value, str):
         return _PORT.sub(lambda found: str(port(found[1])), value)
     if isinstance(value, Mapping):
-        return {with_ports(key, port): with_ports(item, port) for key, item in value.items()}
+        return {
+            with_ports(key, port) if isinstance(key, str) else key: with_ports(item, port)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [with_ports(item, port) for item in value]
     return value
@@ -93,7 +110,7 @@ def compile_gate(where: str, spec: Any, shared: Shared | None = None, tell: TELL
     if isinstance(spec, type):
         raise ConfigError(f"{where} is the class {spec.__name__}; give an instance: {spec.__name__}(...)")
     if callable(getattr(spec, "run", None)):
-        return _verified(spec, tell)
+        return _verified(where, spec, tell)
     if callable(spec):
         return _called(where, spec)
     raise ConfigError(f"{where} must be an object such as {{'tcp': 'localhost:80'}}, a callable or a Verifier")
@@ -101,7 +118,9 @@ def compile_gate(where: str, spec: Any, shared: Shared | None = None, tell: TELL
 
 def _written(where: str, spec: Mapping[str, Any], shared: Shared, depth: int) -> Gate:
     kinds = [key for key in KINDS if key in spec]
-    if len(kinds) != 1 or depth > 8:
+    if depth > NESTED:
+        raise ConfigError(f"{where} is nested too deep")
+    if len(kinds) != 1:
         listed = ", ".join(KINDS)
         got = "more than one" if kinds else "none"
         first = next((key for key in spec if key not in SETTINGS), None)
@@ -174,7 +193,7 @@ def _seen(prepared: Prepared, timeout: float) -> str:
 def _logged(at: str, value: Any) -> Gate:
     try:
         re.compile(value)
-    except (re.error, TypeError, RecursionError) as error:
+    except (re.error, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{at} must be a regular expression: {short(error)}") from None
     if not isinstance(value, str):
         raise ConfigError(f"{at} must be a text, got {type(value).__name__}")
@@ -259,25 +278,34 @@ def _first_of(parts: list[Gate], run: Run, timeout: float) -> str:
 
 
 def _called(where: str, function: Callable[[], Any]) -> Gate:
-    try:
-        prepare(Check("gate", function).spec())  # a coroutine function, a class
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("check 'gate': target", where)) from None
+    _check_call(where, function)
     call = Prepared("gate", CallProbe(function), None, None, TIMEOUT)
     return Gate(lambda run, timeout: _seen(call, float("inf")))
 
 
-def _verified(verifier: Any, tell: TELL | None) -> Gate:
+def _check_call(where: str, function: Callable[..., Any]) -> None:
+    """Raises ConfigError for a coroutine function, a class."""
+    try:
+        prepare(Check("gate", function).spec())
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("check 'gate': target", where)) from None
+
+
+def _verified(where: str, verifier: Any, tell: TELL | None) -> Gate:
+    _check_call(f"{where}: {type(verifier).__name__}.run", verifier.run)
     given = getattr(verifier, "timeout", None)
     known = isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < 86400 * 365
     if tell is not None and isinstance(verifier, Verifier):
-        verifier._tell = tell
+        object.__setattr__(verifier, "_tell", tell)  # it may refuse to be changed
 
     def look(run: Run, timeout: float) -> str:
         try:
             passed = verifier.run(run.process)
         except Exception as error:
             return f"{type(verifier).__name__} raised {described(error)}"
+        if hasattr(passed, "__await__"):
+            getattr(passed, "close", bool)()  # else Python warns the host of a coroutine that nobody awaited
+            return f"{type(verifier).__name__} returned a coroutine; give a function that runs it to its end"
         said = getattr(verifier, "said", "")
         told = f": {short(said, 200)}" if isinstance(said, str) and said else ""
         return "" if passed else f"{type(verifier).__name__} says no{told}"

@@ -131,7 +131,8 @@ def halted(life: Life, now: float, fault: str = "") -> Life:
     """It is told to end; with a `fault`, because something is wrong with it."""
     if not life.up:
         return life._replace(state=State.STOPPED, since=now, due=math.inf)
-    return life._replace(state=State.STOPPING, since=now, fault=fault)
+    told = life.state is State.STOPPING and not life.fault  # already: what it does now is no fault of its
+    return life._replace(state=State.STOPPING, since=now, fault="" if told else fault)
 
 
 def wanted(life: Life, yes: bool) -> Life:
@@ -151,7 +152,7 @@ def ended(life: Life, restart: Restart, code: int | None, expected: bool, now: f
     if restart.condition == "no" or (restart.condition == "on-failure" and not why):
         state = State.FAILED if before.fault or early else State.EXITED
         return life._replace(state=state, why=why, fault="")
-    return _again(life._replace(fault="", met=False), restart, why or "it ended with code 0", now, draw)
+    return _again(life._replace(fault="", met=False), restart, why or f"it ended with code {code}", now, draw)
 
 
 def refused(life: Life, restart: Restart, why: str, now: float, draw: float) -> Life:

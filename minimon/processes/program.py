@@ -13,13 +13,15 @@ from typing import Any, NamedTuple, NoReturn
 from ..errors import ConfigError, did_you_mean
 from ..probes import Shared
 from ..text import scrub
-from .gates import Gate, compile_gate, with_ports
+from .gates import Gate, compile_gate, frozen, with_ports
 from .lifecycle import CONDITIONS, Restart
 from .verifiers import TELL
 
 NEEDS = ("started", "ready", "completed")
 """What a program may need of another one before it is launched: that it was launched, is ready, or has ended well."""
 OUTPUTS = ("inherit", "discard")
+MOST = 1e300
+"""Seconds at most, so that they can be reckoned with."""
 
 
 class Stop(NamedTuple):
@@ -105,12 +107,12 @@ class Program:
             "name": name,
             "command": listed,
             "shown": scrub(" ".join(listed)),
-            "ready": ready,
-            "live": live,
+            "ready": frozen(f"{where}: ready", ready),
+            "live": frozen(f"{where}: live", live),
             "restart": _restart(f"{where}: restart", restart),
             "depends_on": _needs(f"{where}: depends_on", name, depends_on),
             "stop": _stop(f"{where}: stop", stop),
-            "env": MappingProxyType(_texts(f"{where}: env", env or {})),
+            "env": MappingProxyType(_texts(f"{where}: env", {} if env is None else env)),
             "env_file": _path(f"{where}: env_file", env_file),
             "cwd": _path(f"{where}: cwd", cwd),
             "output": _output(f"{where}: output", output),
@@ -197,7 +199,7 @@ def _flag(where: str, value: Any) -> bool:
 
 def _number(where: str, value: Any, least: float, whole: bool = False) -> Any:
     kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value < (math.inf if whole else MOST):
         raise ConfigError(
             f"{where} must be {'a whole number' if whole else 'seconds'}, {least:g} or more, got {value!r:.60}"
         )
@@ -274,7 +276,7 @@ def _output(where: str, value: Any) -> Output:
     if not isinstance(value, Mapping) or "file" not in value:
         raise ConfigError(f"{where} must be inherit, discard or {{'file': PATH}}, got {value!r:.60}")
     _keys(where, value, ("file", "max_bytes", "count"))
-    path = _path(f"{where}.file", value["file"]) or ""
+    path = _path(f"{where}.file", "" if value["file"] is None else value["file"]) or ""
     sizes: dict[str, Any] = {
         key: _number(f"{where}.{key}", value[key], 0, whole=True) for key in ("max_bytes", "count") if key in value
     }
@@ -316,7 +318,8 @@ def _walk(name: str, by_name: Mapping[str, Program], done: set[str]) -> None:
         elif other in path:
             listed = list(path)
             circle = [*listed[listed.index(other) :], other]
-            raise ConfigError(f"program {other!r}: depends_on: they wait for each other: {' -> '.join(circle)}")
+            told = " -> ".join(circle if len(circle) <= 12 else [*circle[:6], "...", *circle[-5:]])
+            raise ConfigError(f"program {other!r}: depends_on: they wait for each other: {told}")
         elif other not in done:
             path[other] = None
             stack.append((other, iter(by_name[other].depends_on)))

@@ -21,6 +21,8 @@ from ..text import short
 
 TELL = Callable[[str, str], object]
 """What is told of a verifier: a kind of message, and its text."""
+MOST = 1e9
+"""Seconds that can be waited for at most."""
 FAIL, VERBOSE = "verifier.fail", "verifier.verbose"
 
 
@@ -59,7 +61,10 @@ class HttpOkVerifier(Verifier):
         self.url: str = arguments.get("url", "")
         self.timeout = _seconds(self, "timeout", arguments.get("timeout", 30))
         self.interval = _seconds(self, "interval", arguments.get("interval", 1))
-        self.headers: dict[str, str] = dict(arguments.get("headers") or {})
+        try:
+            self.headers: dict[str, str] = dict(arguments.get("headers") or {})
+        except (TypeError, ValueError):
+            raise ConfigError(f"{type(self).__name__}: headers must be a dict of texts") from None
         self._probe()
 
     def _probe(self) -> Any:
@@ -122,6 +127,6 @@ def _known(verifier: Verifier, arguments: dict[str, Any], *known: str) -> None:
 
 
 def _seconds(verifier: Verifier, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MOST:
         raise ConfigError(f"{type(verifier).__name__}: {key} must be seconds > 0, got {value!r:.60}")
     return float(value)
