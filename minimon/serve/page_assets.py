@@ -356,7 +356,7 @@ function filter() {
       here += !row.hidden;
       total += 1;
     }
-    section.hidden = !here;
+    section.hidden = all > 0 && !here;
     shown += here;
     told.dataset.all ||= told.textContent;
     write(told, here === all ? told.dataset.all : `${here} of ${all} shown`);

@@ -186,6 +186,13 @@ def test_processes_are_shown_as_checks_are(tab: Tab, site: Site) -> None:
     assert ((True, ["web", "db"]), (["web"], 0, [])) == (before, seen)
 
 
+def test_a_monitor_without_a_check_of_itself_is_shown(tab: Tab, site: Site) -> None:
+    """Its figures stay when the filter has nothing to say of them."""
+    site.shown = snapshot({"a": view()})
+    updated(tab)
+    assert "The monitor itself" in tab.run("document.getElementById('main').innerText")
+
+
 def test_a_page_that_begins_with_hostile_texts_is_quiet(another: Tab, site: Site) -> None:
     """The first document is read by the same rules as the later ones."""
     site.shown = snapshot({EVIL: view("down", group=EVIL)}, service={"name": EVIL})
