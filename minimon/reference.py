@@ -81,6 +81,39 @@ LATENCY = {
 }
 """What is told of a window of latency."""
 
+PROCESS_DOCUMENT = {
+    "schema": "the form of this document: 1",
+    "service.name": "processes",
+    "service.version": "of minimon",
+    "service.pid": "the process in which the Supervisor is",
+    "service.started_at": "when start() was called, null before",
+    "service.uptime_s": "since then, null while stopped",
+    "status": "booting, launching processes, running (all have been up), shutdown or force shutdown",
+    "overall": "healthy: each is as it should be; unhealthy; unknown while stopped: the word of /health",
+    "counts": "how many processes there are in each state",
+    "processes.NAME.id": "counts from 1, in the order of the programs",
+    "processes.NAME.state": "see below",
+    "processes.NAME.since": "when it came into that state; null before anything was done with it",
+    "processes.NAME.pid": "null while there is no process",
+    "processes.NAME.code": "of the last run: an exit code, or a signal, negative; null while it runs, or if lost",
+    "processes.NAME.why": "what is wrong, or what it waits for; empty for nothing",
+    "processes.NAME.well": "whether it is as it should be: it serves, has done what it was for, or nobody wants it",
+    "processes.NAME.wanted": "whether it is to be up",
+    "processes.NAME.uptime_s": "since it was launched, null while there is no process",
+    "processes.NAME.restarts": "how often it was launched again, by itself or by hand",
+    "processes.NAME.next_in_s": "until it is launched again, in backoff; else null",
+    "processes.NAME.command": "without userinfo and query values of its addresses",
+    "processes.NAME.restart": "no, on-failure or always",
+    "processes.NAME.depends_on": "the programs that come first: by name started, ready or completed",
+    "processes.NAME.output_bytes": "how much it has written, in all of its runs",
+    "processes.NAME.dropped_bytes": "of these, what could not be passed on to its file or stream in time",
+    "processes.NAME.log": "the last lines that it has written",
+    "events": "the latest changes: at, process, kind, before, after, detail",
+    "guard_pid": "the small process that ends all when the host was killed; null for none",
+    "lacking": "what this system, or this host, does not offer",
+}
+"""What `/status` and `snapshot()` of a Supervisor say, key by key."""
+
 TRANSPORT = {
     "phases": "seconds by phase, of those that were entered: dns, connect, proxy, tls, first_byte, transfer; and total",
     "address": "that was connected to",
@@ -250,6 +283,18 @@ groups:
         labels: {severity: page}
         annotations: {summary: "nobody watches: minimon does not answer"}
 """
+
+PROCESS_ALERTS = """\
+      - alert: ProcessDown  # nobody hears of one that is stopped, or has done its work
+        expr: minimon_process_up == 0
+        for: 1m
+        labels: {severity: page}
+        annotations: {summary: "{{ $labels.process }} is not up"}
+      - alert: ProcessRestarts
+        expr: increase(minimon_process_restarts_total[15m]) > 3
+        annotations: {summary: "{{ $labels.process }} ends again and again"}
+"""
+"""For a Supervisor, below the others."""
 
 GIVEN = ("Change", "CheckState", "Result", "Response", "Fault")
 """What a host is given, or makes in a Probe, and what is in it."""
@@ -564,12 +609,28 @@ def _metrics(page: Page) -> None:
     ):
         page.title(title)
         page.rows(table.items())
+    if has_room("processes"):
+        _processes(page)
     page.prose("Instants are ISO 8601 in UTC with Z, spans are in seconds.")
     _prometheus(page)
 
 
+def has_room(name: str) -> bool:
+    """Whether this copy has a part of the package that may be left out."""
+    return importlib.util.find_spec(f"{__package__}.{name}") is not None
+
+
+def _processes(page: Page) -> None:
+    from .processes.lifecycle import MEANINGS
+
+    page.title("The same of a Supervisor:")
+    page.rows(PROCESS_DOCUMENT.items())
+    page.title("States of a process:")
+    page.rows(MEANINGS.items())
+
+
 def _prometheus(page: Page) -> None:
-    from .serve.metrics import BUILD, OF_CHECKS, OF_MONITORS, Family
+    from .serve.metrics import BUILD, OF_CHECKS, OF_MONITORS, OF_PROCESSES, Family
 
     def rows(families: Iterable[Family]) -> Iterable[tuple[str, str]]:
         return ((each.title, f"{each.kind}: {each.meaning}") for each in families)
@@ -585,10 +646,13 @@ def _prometheus(page: Page) -> None:
         " so minimon_check_up == 0 is heard for what is down, and for nothing else. Bounds of the histogram are exact.",
         "  ",
     )
+    if has_room("processes"):
+        page.title("Of each process of a Supervisor, with the label process:")
+        page.rows(rows(OF_PROCESSES))
     page.title("To be scraped:")
     page.code(SCRAPE)
     page.title("To be told:")
-    page.code(ALERTS)
+    page.code(ALERTS + PROCESS_ALERTS * has_room("processes"))
 
 
 def _config(page: Page) -> None:

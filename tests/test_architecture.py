@@ -25,7 +25,8 @@ books scheduler notify canary store watch poller
 waiting compat compat.httsleep
 tasks hosting
 serve serve.complaints serve.exposition serve.accept serve.framing serve.access
-serve.page_assets serve.page_values serve.page_check serve.page serve.metrics serve.routing
+serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page
+serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
 processes processes.lifecycle processes.environment processes.output processes.guarding processes.child
 processes.guard processes.verifiers processes.gates processes.program processes.process processes.entry
@@ -42,7 +43,7 @@ PURE = """
 text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
 model expectations conditions options checks timetable evaluate uptime latency history saved views explain books
 probes.message probes.der serve.exposition serve.accept serve.framing serve.access serve.metrics serve.routing
-serve.page_assets serve.page_values serve.page_check serve.page hosting.copy
+serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page hosting.copy
 """.split()
 PURE += ["processes.lifecycle"] if (PACKAGE / "processes").exists() else []
 IMPURE = "threading time socket http urllib.request subprocess sqlite3 os logging random".split()

@@ -26,7 +26,7 @@ from minimon.expectations import OPERATORS
 from minimon.model import REASONS
 from minimon.options import OPTIONS
 from minimon.reference import TOPICS, Page, Texts, text, wrapped
-from minimon.serve.metrics import FAMILIES
+from minimon.serve.metrics import FAMILIES, OF_PROCESSES
 from minimon.serve.routing import CODES, ROUTES
 from minimon.testing import BEHAVIOURS
 
@@ -58,7 +58,10 @@ def test_the_list_has_a_line_for_each_topic() -> None:
         ("checks", [*SCHEMES, *(set(VALUES) - {"fall", "rise", "tags", "group"}), "Resource", "Probe", "every=10"]),
         ("conditions", [*all_keys(), *OPERATORS]),
         ("http", [*OPTIONS, *ROUTES, *CODES]),
-        ("metrics", [*reference.DOCUMENT, *FIGURES, *(family.title for family in FAMILIES)]),
+        (
+            "metrics",
+            [*reference.DOCUMENT, *FIGURES, *(family.title for family in FAMILIES if family not in OF_PROCESSES)],
+        ),
         ("config", ["to_monitor", '{"env": "NAME"}', ".toml", "defaults"]),
         ("cli", [*BEHAVIOURS, "demo", "run", "check", "rogue", "help", "--once", "NO_COLOR"]),
         ("hosts", ["HealthCheckServer(port=8081)", ".start", ".stop", "is_healthy", "harnessed", "RogueServer"]),
@@ -83,7 +86,7 @@ def test_no_meaning_is_missing(topic: str) -> None:
 def test_a_topic_fits_the_width(topic: str, width: int) -> None:
     """Lines are no longer than the terminal is wide; names that are longer themselves stand alone."""
     lines = said(topic, width).splitlines()
-    code = reference.SCRAPE.splitlines() + reference.ALERTS.splitlines()  # which is to be copied
+    code = f"{reference.SCRAPE}{reference.ALERTS}{reference.PROCESS_ALERTS}".splitlines()  # which is to be copied
     assert [line for line in lines if len(line) > width and " " in line.strip() and line[4:] not in code] == []
 
 
@@ -105,9 +108,9 @@ def keys_of(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in document.items():
         if prefix + key in ("service", "sharing", "self"):
             yield from keys_of(value, f"{key}.")
-        elif prefix + key == "checks":
-            for check in value.values():
-                yield from keys_of(check, "checks.NAME.")
+        elif prefix + key in ("checks", "processes"):
+            for each in value.values():
+                yield from keys_of(each, f"{key}.NAME.")
         else:
             yield prefix + key
 
@@ -121,6 +124,27 @@ def test_every_key_of_the_status_is_explained() -> None:
         snapshot = monitor.snapshot()
         snapshot["heartbeats"] = None
     assert sorted(set(keys_of(snapshot))) == sorted([*reference.DOCUMENT, *(f"self.{key}" for key in FIGURES)])
+
+
+def test_every_key_of_a_supervisor_is_explained() -> None:
+    """The same of its snapshot, with the families of its metrics."""
+    supervisors = pytest.importorskip("minimon.processes.supervisor")
+    programs = pytest.importorskip("minimon.processes.program")
+    snapshot = supervisors.Supervisor([programs.Program("a", ["true"])]).snapshot()
+    told = text("metrics", page())
+    words = [*reference.PROCESS_DOCUMENT, *snapshot["counts"], *(family.title for family in OF_PROCESSES)]
+    assert (sorted(set(keys_of(snapshot))), []) == (
+        sorted(reference.PROCESS_DOCUMENT),
+        [word for word in words if word not in told],
+    )
+
+
+def test_a_copy_without_processes_says_nothing_of_them(tmp_path: pathlib.Path) -> None:
+    """That room may be left out."""
+    ignored = shutil.ignore_patterns("__pycache__", "processes")
+    shutil.copytree(ROOT / "minimon", tmp_path / "minimon", ignore=ignored)
+    told = run_help(tmp_path, topic="metrics")
+    assert ("", True, False) == (told.stderr, "minimon_check_up" in told.stdout, "rocess_up" in told.stdout)
 
 
 # --- docstrings

@@ -32,6 +32,8 @@ ROLES = ("leader", "follower", "solo")
 WORDS = ("healthy", "degraded", "unhealthy", "unknown")
 """What all checks may amount to."""
 STATES = tuple(status.value for status in Status)
+PROCESS_STATES = ("stopped", "starting", "running", "ready", "backoff", "stopping", "exited", "failed")
+SERVING = ("running", "ready")
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 OF_FAILURES = (
     *("dns", "connect", "tls", "timeout", "protocol", "truncated"),
@@ -54,12 +56,12 @@ LONGEST = 1000
 BATCH = 64
 """Checks of which the text is put together at once."""
 
-_MARK = "\0"  # where the labels of a check go; no text has one
+_MARK = "\0"  # where the labels of a check or a process go; no text has one
 _WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a snapshot raises that is not one of ours."""
 
 Document = Mapping[str, Any]
-"""A snapshot, or a check in it."""
+"""A snapshot, or a check or a process in it."""
 
 
 # --- numbers and texts
@@ -277,6 +279,32 @@ def _uptime(view: Document) -> str:
     )
 
 
+# --- what is known of a process
+
+
+def _processes(owner: str, document: Document) -> Iterator[tuple[str, Document]]:
+    """Each with its labels. What is in no state that we know is none of ours."""
+    taken = _Taken("{} ({})")
+    for name, view in _mapping(document, "processes").items():
+        if isinstance(view, Mapping) and view.get("state") in PROCESS_STATES:
+            yield f'{f"{owner}," if owner else ""}process="{taken.take(escaped(name))}"', view
+
+
+def _process_up(view: Document) -> str:
+    if view["state"] in SERVING:
+        return f"minimon_process_up{{{_MARK}}} 1\n"
+    return f"minimon_process_up{{{_MARK}}} 0\n" if view["well"] is False else ""
+
+
+def _process_state(view: Document) -> str:
+    samples = ((each, int(each == view["state"])) for each in PROCESS_STATES)
+    return "".join(f'minimon_process_state{{{_MARK},state="{each}"}} {number}\n' for each, number in samples)
+
+
+def _process_number(name: str, key: str) -> Callable[[Document], str]:
+    return lambda view: f"minimon_process_{name}{{{_MARK}}} {_number(view[key])}\n"
+
+
 # --- what is known of a monitor
 
 
@@ -330,9 +358,9 @@ class Family(NamedTuple):
     """gauge, counter, histogram or info."""
     meaning: str
     build: Callable[[Document], Any]
-    """From a check to its lines, with a mark for its labels; or from a document to its samples."""
+    """From a check or process to its lines, with a mark for its labels; or from a document to its samples."""
     labels: tuple[str, ...] = ()
-    """Beside those that tell a check, or a subject, from others."""
+    """Beside those that tell a check, a process, or a subject, from others."""
 
     @property
     def title(self) -> str:
@@ -342,6 +370,10 @@ class Family(NamedTuple):
 
 def _per_check(name: str, kind: str, meaning: str, build: Callable[[Document], str], *labels: str) -> Family:
     return Family(f"check_{name}", kind, meaning, build, labels)
+
+
+def _per_process(name: str, kind: str, meaning: str, key: str) -> Family:
+    return Family(f"process_{name}", kind, meaning, _process_number(name, key))
 
 
 _FAMILIES_OF_SELF = (
@@ -400,8 +432,22 @@ OF_CHECKS = (
     ),
 )
 """What is told of each check, with the labels check, group and tag_NAME."""
+OF_PROCESSES = (
+    Family(
+        "process_up",
+        "gauge",
+        "1 while running or ready; 0 while it should be and is not, or has ended as it should not; absent when nobody"
+        " wants it up, or it has done what it was for.",
+        _process_up,
+    ),
+    Family("process_state", "gauge", "1 for the state that the process is in, else 0.", _process_state, ("state",)),
+    _per_process("restarts_total", "counter", "Times that it was launched again, by itself or by hand.", "restarts"),
+    _per_process("uptime_seconds", "gauge", "Since it was launched; absent while there is no process.", "uptime_s"),
+    _per_process("output_bytes_total", "counter", "What it has written, over all of its runs.", "output_bytes"),
+)
+"""What is told of each process of a Supervisor, with the label process."""
 BUILD = Family("build_info", "info", "The version of minimon; always 1.", _build, ("version",))
-FAMILIES = (BUILD, *OF_MONITORS, *OF_CHECKS)
+FAMILIES = (BUILD, *OF_MONITORS, *OF_CHECKS, *OF_PROCESSES)
 """All of them, in the order in which they are told."""
 
 
@@ -413,7 +459,7 @@ def _head(family: Family, openmetrics: bool) -> str:
         return f"# HELP {name} {family.meaning}\n# TYPE {name} {kind}\n"
     name = re.sub("_total$|_info$", "", name)
     unit = name.rpartition("_")[2]
-    units = f"# UNIT {name} {unit}\n" if unit in ("seconds", "ratio") else ""
+    units = f"# UNIT {name} {unit}\n" if unit in ("seconds", "ratio", "bytes") else ""
     return f"# TYPE {name} {kind}\n{units}# HELP {name} {family.meaning}\n"
 
 
@@ -431,9 +477,9 @@ def _samples(family: Family, documents: Iterable[tuple[str, Document]]) -> str:
     return "".join(lines)
 
 
-def _of_checks(family: Family, checks: Iterable[tuple[str, Document]]) -> Iterator[str]:
-    """Those of checks, a batch at a time."""
-    build, pairs = family.build, iter(checks)
+def _of_each(family: Family, views: Iterable[tuple[str, Document]]) -> Iterator[str]:
+    """Those of checks or processes, a batch at a time."""
+    build, pairs = family.build, iter(views)
     while batch := list(islice(pairs, BATCH)):
         lines = []
         for labels, view in batch:
@@ -451,14 +497,15 @@ def pieces(snapshot: Any, openmetrics: bool = False) -> Iterator[bytes]:
     groups = [_Checks(owner, document) for owner, document in monitors]
     names = tag_labels({tag for checks in groups for tag in checks.tags})
     labels = [label for checks in groups for label in checks.labels(names)]
-    views = [view for checks in groups for view in checks.views]
+    checks = list(zip(labels, (view for each in groups for view in each.views)))
+    processes = [each for owner, document in documents for each in _processes(owner, document)]
     yield f"{_head(BUILD, openmetrics)}{_samples(BUILD, [('', {})])}".encode()
     for family in OF_MONITORS:
         text = _samples(family, documents if family.build is _overall else monitors)
         yield f"{_head(family, openmetrics)}{text}".encode() if text else b""
-    for family in OF_CHECKS:
-        head = _head(family, openmetrics)
-        for text in filter(None, _of_checks(family, zip(labels, views))):
+    for family in (*OF_CHECKS, *OF_PROCESSES):
+        head, views = _head(family, openmetrics), checks if family in OF_CHECKS else processes
+        for text in filter(None, _of_each(family, views)):
             yield f"{head}{text}".encode("utf-8", "replace")
             head = ""
     yield b"# EOF\n" if openmetrics else b""
@@ -472,9 +519,9 @@ def prefers_openmetrics(accept: str) -> bool:
 def metrics(snapshot: Mapping[str, Any], accept: str = "") -> tuple[bytes, str]:
     """What `/metrics` answers: the body, and its Content-Type. `accept` is the Accept header of the request.
 
-    The snapshot is that of a Monitor; or `{"subjects": [...]}` of several; or any document of a plain subject, of
-    which no more is told than its word, if it has one. Raises nothing. For many checks it takes a while: 10,000 take
-    a third of a second, in which other threads run.
+    The snapshot is that of a Monitor or a Supervisor; or `{"subjects": [...]}` of several; or any document of a plain
+    subject, of which no more is told than its word, if it has one. Raises nothing. For many checks it takes a while:
+    10,000 take a third of a second, in which other threads run.
     """
     openmetrics = prefers_openmetrics(accept)
     found = list(pieces(snapshot, openmetrics))

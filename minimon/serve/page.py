@@ -13,10 +13,11 @@ from ..text import short
 from .exposition import plain
 from .page_assets import AGAIN, ALARMING, FIGURES, FRAME, GLYPHS, SCRIPT, STYLE, WHOLE, icon
 from .page_check import WELL, WINDOWS, Row, Scene, check_row, rank
+from .page_lists import Count, Look, events, fitting, heading, listed, numbers, rest, who, worst
+from .page_processes import ENDING, is_supervisor, process_counts, supervisor
 from .page_values import (
     View,
     as_address,
-    as_clock,
     as_label,
     as_list,
     as_map,
@@ -41,8 +42,6 @@ LARGEST = 900_000
 """Bytes of all rows at most: where texts are that long, fewer checks are shown."""
 RICH = 150
 """Checks on a page with a title for every result and with tables; if there are more, there is less of each."""
-EVENTS = 50
-"""Events that are shown, the latest."""
 MOST_BEATS = 50
 """Heartbeats that are shown."""
 SUBJECTS = 20
@@ -120,12 +119,11 @@ def _parts(snapshot: Any, status_url: str, overall: str, login: str) -> _Parts:
     subjects = [as_map(each) for each in several] or [whole]
     overall, now, counts = _overall(whole) or overall, _now(subjects), _counts(subjects)
     state, word = WHOLE.get(overall, ("unknown", ""))
-    worst = next((f"{counts[each]:,} {each}" for each in COUNTED[:3] if counts[each]), "")
-    worst = "" if overall == "draining" else worst
+    troubled = "" if overall == "draining" else worst([*chain.from_iterable(counts.values())])
     name = f"{len(several)} subjects" if several else _name(whole)
     told = f" <span>· <bdi>{name}</bdi></span>" if name else ""
     head = f"<h1><b>{word or 'Status'}</b>{told}</h1>{_numbers(counts)}"
-    said = ": ".join(filter(None, (word, worst)))
+    said = ": ".join(filter(None, (word, troubled)))
     banner = (
         f'<header id="banner" class="{state}" data-said="{said}" data-now="{now or ""}">'
         f'<i aria-hidden="true">{GLYPHS[state]}</i><div>{head}</div>{_running(subjects, now)}</header>'
@@ -135,20 +133,16 @@ def _parts(snapshot: Any, status_url: str, overall: str, login: str) -> _Parts:
     if whole.keys() <= {"overall"}:
         sections = MORE.format(login=f' <a href="{as_address(login)}">Sign in</a>' if login else "")
     else:
-        sections = "".join(_subject(each, scene, number) for number, each in enumerate(several or [snapshot]))
+        sections = "".join(_subjects(several or [snapshot], scene, status_url))
     main = f'<main id="main" tabindex="-1">\n{sections}</main>'
     legend = LEGEND if any(map(_is_monitor, several or [snapshot])) else ""
-    return _Parts(name or "status", state, worst or overall or "status", banner, main, legend)
+    return _Parts(name or "status", state, troubled or overall or "status", banner, main, legend)
 
 
-def _numbers(counts: Mapping[str, int]) -> str:
-    """How many checks are in each state."""
-    items = (
-        f'<li class="{each}"><b><i aria-hidden="true">{GLYPHS[each]}</i>{counts[each]:,}</b> {each}</li>'
-        for each in COUNTED
-        if counts[each]
-    )
-    return f'<ul class="counts" role="list">{"".join(items)}</ul>'
+def _numbers(counts: Mapping[str, list[Count]]) -> str:
+    """How many checks, and how many processes, are in each state."""
+    several = all(counts.values())
+    return "".join(numbers(found, kind if several else "") for kind, found in counts.items() if found)
 
 
 def _running(subjects: list[View], now: float | None) -> str:
@@ -156,6 +150,8 @@ def _running(subjects: list[View], now: float | None) -> str:
     service = as_map(subjects[0].get("service"))
     uptime = as_number(service.get("uptime_s"))
     told = "<dt>draining</dt><dd>no more requests are wanted</dd>" if service.get("draining") is True else ""
+    status = next((as_text(each.get("status"), 40) for each in subjects if is_supervisor(each)), "")
+    told += f"<dt>status</dt><dd>{status}</dd>" if status not in ("", "running") else ""
     told += f"<dt>running for</dt><dd>{span(uptime)}</dd>" if uptime is not None and len(subjects) == 1 else ""
     if now is not None:
         at = datetime.fromtimestamp(now, timezone.utc)
@@ -167,14 +163,25 @@ def _running(subjects: list[View], now: float | None) -> str:
 # --- subjects
 
 
+def _subjects(subjects: list[Any], scene: Scene, status_url: str) -> Iterator[str]:
+    """All of each. Routes that several supervisors have are those of the first."""
+    first = next((number for number, each in enumerate(subjects) if is_supervisor(each)), None)
+    routes = status_url[: -len("status")] or "./" if status_url.endswith("status") else ""
+    for number, each in enumerate(subjects):
+        yield _subject(each, scene._replace(routes=routes if number == first else ""), number)
+
+
 def _subject(subject: Any, scene: Scene, number: int) -> str:
-    """All of one: a monitor's sections, or whatever else it says."""
-    body = _monitor(as_map(subject), scene, number) if _is_monitor(subject) else _anything(subject)
+    """All of one: a monitor's sections, a supervisor's, or whatever else it says."""
+    if _is_monitor(subject):
+        body = _monitor(as_map(subject), scene, number)
+    else:
+        body = supervisor(as_map(subject), scene, number) if is_supervisor(subject) else _anything(subject)
     if scene.level == 2:
         return body
     state, word = WHOLE.get(_overall(as_map(subject)), ("unknown", ""))
     told = f"{GLYPHS[state]} {word}" if word else ""
-    return f'<section class="subject {state}">{_title(_name(as_map(subject)) or "status", told, 2)}{body}</section>\n'
+    return f'<section class="subject {state}">{heading(_name(as_map(subject)) or "status", told, 2)}{body}</section>\n'
 
 
 def _is_monitor(subject: Any) -> bool:
@@ -190,37 +197,17 @@ def _monitor(snapshot: View, scene: Scene, number: int) -> str:
     ranked = sorted(found, key=lambda row: row.rank)
     rows, own = [row for row in ranked if row.name != OWN], [row for row in ranked if row.name == OWN]
     scene = scene._replace(rich=len(rows) <= RICH)
-    shown = _fitting(rows[: scene.most], scene, number)
-    itself = _itself(snapshot, scene, "".join(row.html for row in _fitting(own, scene, number)))
+    shown = fitting(rows[: scene.most], scene, number, check_row)
+    itself = _itself(snapshot, scene, "".join(row.html for row in fitting(own, scene, number, check_row)))
     order = dict.fromkeys(_group_of(view) for view in snapshot["checks"].values())
-    parts = [_groups(shown, [*order], scene), _rest(len(rows) - len(shown)), _events(snapshot, scene)]
+    more = rest(len(rows) - len(shown), "check", "checks")
+    parts = [_groups(shown, [*order], scene), more, events(snapshot, scene, "check", _turned)]
     parts.insert(0 if own and own[0].rank < WELL else 2, itself)
     return (HEAD if own or rows else "") + "".join(parts)
 
 
 def _group_of(view: View) -> str:
     return as_text(view.get("group"), 80)
-
-
-def _fitting(rows: list[Row], scene: Scene, number: int) -> list[Row]:
-    """The rows drawn, as many of the first as there is room for."""
-    drawn: list[Row] = []
-    ids: dict[str, int] = {}
-    room = scene.room
-    for row in rows:
-        html = check_row(row, scene, _identity(row.name, number, ids))
-        room -= len(html) if html.isascii() else len(html.encode("utf-8", "replace"))
-        if room < 0:
-            break
-        drawn.append(row._replace(html=html))
-    return drawn
-
-
-def _identity(name: object, number: int, ids: dict[str, int]) -> str:
-    """An id that is the same in the next document; names that begin alike are numbered."""
-    start = f"c{number}-{as_address(short(name, 60), safe='')}"
-    ids[start] = ids.get(start, 0) + 1
-    return start if ids[start] == 1 else f"{start}~{ids[start]}"
 
 
 def _groups(rows: list[Row], order: list[str], scene: Scene) -> str:
@@ -238,52 +225,17 @@ def _groups(rows: list[Row], order: list[str], scene: Scene) -> str:
 
 
 def _group(group: str, rows: list[Row], among: int, scene: Scene) -> str:
-    troubled = sum(row.rank < WELL for row in rows)
-    told = f"{troubled} of {len(rows)} troubled" if troubled else f"{len(rows)} well"
     title = f"<bdi>{group}</bdi>" if group else "Other checks" if among > 1 else "Checks"
-    return (
-        f'<section class="group">{_title(title, told, scene.level)}\n'
-        f'<ul class="list" role="list">\n{"".join(row.html for row in rows)}</ul></section>\n'
-    )
-
-
-def _title(title: str, told: str, level: int) -> str:
-    """A heading, and what is told beside it."""
-    return f'<div class="title"><h{level}>{title}</h{level}><span class="mute">{told}</span></div>'
-
-
-def _rest(number: int) -> str:
-    told = "check is not shown: it" if number == 1 else "checks are not shown: none"
-    trouble = "is in no more trouble" if number == 1 else "is in more trouble"
-    return f'<p class="note">{number:,} more {told} {trouble} than those above.</p>\n' if number > 0 else ""
+    return listed(title, rows, scene)
 
 
 # --- events, the monitor itself, and whatever else a subject says
 
 
-def _events(snapshot: View, scene: Scene) -> str:
-    events = [as_map(each) for each in as_list(snapshot.get("events"))[-EVENTS:]]
-    if not events:
-        return ""
-    rows = "".join(_event(each, scene) for each in reversed(events))
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("when", "check", "what", "detail"))
-    return (
-        f'<section>{_title("Events", "latest first, in UTC", scene.level)}<div class="box"><table class="events">'
-        f"<thead><tr>{heads}</tr></thead><tbody>\n{rows}</tbody></table></div></section>\n"
-    )
-
-
-def _event(event: View, scene: Scene) -> str:
-    before, after = event.get("before"), event.get("after")
-    what = as_text(event.get("kind"), 30)
-    if isinstance(after, str) and after in GLYPHS:
-        turned = f'<b class="{after}"><span aria-hidden="true">{GLYPHS[after]}</span> {after}</b>'
-        what = f"{'' if what == 'change' else what + ': '}{as_text(before, 12)} → {turned}"
-    return (
-        f'<tr><td><span class="nb">{as_clock(event, scene.now)}</span> <span class="mute nb">'
-        f"{as_time(event.get('at'), scene.now)} ago</span></td><td><bdi>{as_text(event.get('check'), 100)}</bdi></td>"
-        f"<td>{what}</td><td>{as_text(event.get('detail'), 200)}</td></tr>\n"
-    )
+def _turned(event: View) -> Look | None:
+    """What a check has turned to."""
+    after = event.get("after")
+    return Look(after, GLYPHS[after], after) if isinstance(after, str) and after in GLYPHS else None
 
 
 def _itself(snapshot: View, scene: Scene, row: str) -> str:
@@ -291,14 +243,12 @@ def _itself(snapshot: View, scene: Scene, row: str) -> str:
     figures = list(_figures(as_map(snapshot.get("self"))))[:40]
     if not figures and not row and not snapshot.get("heartbeats"):
         return ""
-    service = as_map(snapshot.get("service"))
-    known = ((word, as_text(service.get(key), 40)) for key, word in (("version", "version"), ("pid", "process")))
-    told = ", ".join([*(f"{word} {value}" for word, value in known if value), *_role(as_map(snapshot.get("sharing")))])
+    told = ", ".join(filter(None, (who(snapshot), *_role(as_map(snapshot.get("sharing"))))))
     own = f'<ul class="list" role="list">{row}</ul>' if row else ""
     items = "".join(_figure(key, value, scene) for key, value in figures)
     items += "".join(starmap(_beat, list(as_map(snapshot.get("heartbeats")).items())[:MOST_BEATS]))
-    listed = f'<dl class="own box">{items}</dl>' if items else ""
-    return f'<section class="group">{_title("The monitor itself", told, scene.level)}{own}{listed}</section>\n'
+    shown = f'<dl class="own box">{items}</dl>' if items else ""
+    return f'<section class="group">{heading("The monitor itself", told, scene.level)}{own}{shown}</section>\n'
 
 
 def _role(sharing: View) -> Iterator[str]:
@@ -366,6 +316,8 @@ def _json(value: Any) -> str:
 def _overall(snapshot: View) -> str:
     if as_map(snapshot.get("service")).get("draining") is True:
         return "draining"
+    if is_supervisor(snapshot) and snapshot.get("status") in ENDING:
+        return "draining"
     for key in ("overall", "status"):
         word = snapshot.get(key)
         if isinstance(word, str) and word in WHOLE:
@@ -379,9 +331,12 @@ def _name(snapshot: View) -> str:
     return as_text(service.get("name") if isinstance(service, Mapping) else service, 80)
 
 
-def _counts(subjects: list[View]) -> dict[str, int]:
+def _counts(subjects: list[View]) -> dict[str, list[Count]]:
+    """By kind."""
     counts = [as_map(subject.get("counts")) for subject in subjects]
-    return {state: sum(int(as_number(each.get(state)) or 0) for each in counts) for state in COUNTED}
+    sums = {state: sum(int(as_number(each.get(state)) or 0) for each in counts) for state in COUNTED}
+    checks = [Count(Look(state, GLYPHS[state], state), n) for state, n in sums.items() if n]
+    return {"checks": checks, "processes": process_counts(subjects)}
 
 
 def _now(subjects: list[View]) -> float | None:

@@ -82,7 +82,8 @@ _STATES = "".join(
 _BASE = r"""
 *{box-sizing:border-box}
 [hidden]{display:none!important}
-html{-webkit-text-size-adjust:100%;color-scheme:light dark}
+html{-webkit-text-size-adjust:100%;color-scheme:light dark;
+ --mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 body{margin:0 auto;max-width:92rem;padding:1rem clamp(.6rem,2vw,1.5rem) 2rem;background:var(--page);color:var(--text);
  font:.875rem/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
  font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
@@ -107,6 +108,7 @@ h1{font-size:1.55rem;line-height:1.2;font-weight:650;letter-spacing:-.01em}
 h1 b{color:var(--own);font-weight:inherit}
 h1 span{color:var(--mute);font-weight:400}
 .counts{display:flex;flex-wrap:wrap;gap:.1rem 1rem;margin-top:.2rem}
+.counts .mute{min-width:4.6rem}
 .counts b{color:var(--own);font-weight:600}
 .counts i,.s i{font-style:normal;display:inline-block;width:1.15em;text-align:center;margin-right:.2em}
 #banner dl{display:grid;grid-template-columns:auto auto;gap:0 .7rem}
@@ -184,7 +186,7 @@ summary::-webkit-details-marker{display:none}
 .check summary:hover{background:var(--unknown-soft);color:var(--text)}
 .more{display:flex;flex-wrap:wrap;gap:.8rem 2rem;align-items:flex-start;padding:.6rem 0 .3rem;
  border-top:1px solid var(--line);margin-top:.35rem}
-.more dl{flex:1 1 100%}
+.more dl,.more .log{flex:1 1 100%}
 .more table{font-size:.8125rem}
 .facts{display:grid;grid-template-columns:minmax(5.5rem,max-content) 1fr;gap:.05rem .9rem}
 .facts dt{color:var(--mute)}
@@ -195,7 +197,14 @@ th{font-weight:400;color:var(--mute);text-align:right;white-space:nowrap}
 td{text-align:right;white-space:nowrap}
 th,td{padding:.1rem clamp(.25rem,.5vw,.5rem)}
 th:first-child,td:first-child{text-align:left;padding-left:0}
-pre{font:.8125rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;white-space:pre-wrap}
+pre{font:.8125rem/1.45 var(--mono);white-space:pre-wrap}
+.cmd{font:.8125rem/1.45 var(--mono);color:var(--mute)}
+.n .cmd,.t .n .cmd{overflow:hidden;text-overflow:ellipsis;white-space:nowrap;color:var(--mute)}
+.log{grid-column:1/-1;min-width:0}
+.process .a+.u{grid-column:span 2}
+.log small{color:var(--mute);font-size:.75rem}
+.log pre{background:var(--page);border:1px solid var(--line);border-radius:6px;padding:.3rem .6rem}
+.facts .x{color:var(--down);font-weight:600}
 
 .box{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem .9rem}
 .events{width:100%}
@@ -210,6 +219,9 @@ pre{font:.8125rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans M
 .own dt{color:var(--mute)}
 .own dd{text-align:right}
 .own .x{color:var(--down);font-weight:600}
+.own .w{grid-column:1/-1}
+.own .w dt,.own .w dd{color:var(--degraded);text-align:left}
+.own .w dd{flex:1}
 footer{margin-top:1.6rem;font-size:.8125rem;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem}
 footer p{flex:1 1 22rem}
 footer p:empty{flex:1 1 0}
@@ -233,17 +245,18 @@ footer p:empty{flex:1 1 0}
 }
 @media screen and (min-width:40rem) and (max-width:63.99rem){
  .list{grid-template-columns:1fr 1fr;align-items:start}
- .check:has(details[open]){grid-column:1/-1}
+ .check:has(details[open]),.check:has(>.log){grid-column:1/-1}
 }
 """
 
 _ROWS = r"""
  .cols,.check{display:grid;grid-template-columns:6.3rem minmax(11rem,1fr) 5.4rem 7.5rem 4.2rem repeat(5,3.7rem) 1.6rem;
   gap:0 .8rem;align-items:center;padding:.32rem .5rem .32rem .8rem}
+ .process{grid-template-columns:6.3rem minmax(11rem,1fr) 5.4rem 5.4rem 4.4rem 4.4rem 4.4rem 1.6rem}
  .cols{position:sticky;top:0;z-index:1;background:var(--page);color:var(--mute);font-size:.75rem;
   border-left:4px solid transparent;margin-top:.8rem}
  .cols+section>.title{margin-top:.3rem}
- .cols span:nth-child(3),.cols span:nth-child(n+5){text-align:right}
+ .cols span:nth-child(3),.cols span:nth-child(n+5),.cols.process span:nth-child(4){text-align:right}
  .list{gap:0;background:var(--card);border:1px solid var(--line);border-radius:8px;overflow:hidden}
  .check{border:0;border-radius:0;border-left:4px solid var(--own);min-height:2.35rem}
  .check.up,.check.paused{border-left-color:transparent}
@@ -252,9 +265,12 @@ _ROWS = r"""
  .check.t:not(.up){background:linear-gradient(90deg,var(--soft),var(--card) 40rem)}
  .check>*{grid-column:auto;grid-row:auto}
  .check details{grid-column:1/-1}
+ .check>.log{grid-column:2/-2;padding-bottom:.3rem}
+ .check:has(>.log) details:not([open]) summary{top:.25rem}
  .more dl{grid-template-columns:max-content 1fr max-content 1fr}
  .s,.n,.a,.p,.u,.c,.check>svg{grid-column:auto;grid-row:auto}
  .a{padding:0}
+ .process .a+.u{grid-column:auto}
  .a::before{content:none}
  .p,.u{text-align:right}
  .check>svg{max-width:none}
@@ -340,7 +356,7 @@ function filter() {
       here += !row.hidden;
       total += 1;
     }
-    section.hidden = !here;
+    section.hidden = all > 0 && !here;
     shown += here;
     told.dataset.all ||= told.textContent;
     write(told, here === all ? told.dataset.all : `${here} of ${all} shown`);
@@ -535,7 +551,7 @@ FRAME = """<!doctype html>
 <style nonce="{nonce}">{style}</style>
 </head>
 <body>
-<a class="skip" href="#main">Skip to the checks</a>
+<a class="skip" href="#main">Skip to the content</a>
 <div id="lost" class="unknown" hidden><i aria-hidden="true">◌</i><p><strong>No answer for <span id="lost-for"></span>:
 <span id="lost-why"></span>.</strong><br>What stands below is from then. Still trying.</p></div>
 {banner}

@@ -58,6 +58,8 @@ class Scene(NamedTuple):
     """Bytes for them."""
     rich: bool = True
     """Whether there is room for all."""
+    routes: str = ""
+    """Below which a supervisor tells of its processes; "" for nowhere."""
 
 
 class Row(NamedTuple):

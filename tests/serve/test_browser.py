@@ -12,6 +12,7 @@ import pytest
 from browser import Browser, Tab, browsing, program
 from support import few, wait_until
 from test_page import EVERY, EVIL, snapshot, view
+from test_page_processes import process, supervised
 
 from minimon import Check, HealthCheckServer, Monitor
 from minimon.serve.page import CSP, page
@@ -172,6 +173,26 @@ def test_hostile_texts_are_shown_as_text(tab: Tab, site: Site) -> None:
     assert (0, []) == (found, tab.errors)
 
 
+def test_processes_are_shown_as_checks_are(tab: Tab, site: Site) -> None:
+    """What is unfolded stays so when a process fails; the filter finds it; its output is text."""
+    site.shown = supervised({"db": process(), "web": process()})
+    updated(tab)
+    tab.run("document.getElementById('c0-db').open = true")
+    site.shown = supervised({"db": process(), "web": process("failed", why=EVIL, log=[EVIL])}, "unhealthy")
+    updated(tab)
+    before = tab.run("document.getElementById('c0-db').open"), shown(tab)
+    tab.run("document.getElementById('troubled').click()")
+    seen = shown(tab), tab.run("document.querySelectorAll('main script, main img').length"), tab.errors
+    assert ((True, ["web", "db"]), (["web"], 0, [])) == (before, seen)
+
+
+def test_a_monitor_without_a_check_of_itself_is_shown(tab: Tab, site: Site) -> None:
+    """Its figures stay when the filter has nothing to say of them."""
+    site.shown = snapshot({"a": view()})
+    updated(tab)
+    assert "The monitor itself" in tab.run("document.getElementById('main').innerText")
+
+
 def test_a_page_that_begins_with_hostile_texts_is_quiet(another: Tab, site: Site) -> None:
     """The first document is read by the same rules as the later ones."""
     site.shown = snapshot({EVIL: view("down", group=EVIL)}, service={"name": EVIL})
@@ -279,7 +300,9 @@ def test_it_is_whole_without_scripts(another: Tab, site: Site) -> None:
 def test_nothing_sticks_out(tab: Tab, site: Site, width: int) -> None:
     """From 320 pixels to a wide screen, whatever the texts are, with all unfolded."""
     long = "w" * 300
-    site.shown = snapshot({long: view("down", explanation=long, tags={long: long}), **EVERY}, service={"name": long})
+    whole = snapshot({long: view("down", explanation=long, tags={long: long}), **EVERY}, service={"name": long})
+    failed = process("failed", why=long, command=long, log=[long], depends_on={long: "ready"}, code=-9)
+    site.shown = {"subjects": [whole, supervised({long: failed, "db": process(restarts=10**6)}, lacking=[long])]}
     tab.size(width, 800)
     updated(tab)
     tab.run("for (const each of document.querySelectorAll('details')) each.open = true")

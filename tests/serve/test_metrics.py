@@ -19,7 +19,7 @@ from test_history import INF, NOON, OUTCOMES, REASONS, Kept
 from minimon import Check
 from minimon.latency import LE
 from minimon.model import Result
-from minimon.reference import ALERTS, SCRAPE
+from minimon.reference import ALERTS, PROCESS_ALERTS, SCRAPE
 from minimon.registry import Registry
 from minimon.serve.metrics import (
     BATCH,
@@ -27,6 +27,7 @@ from minimon.serve.metrics import (
     LONGEST,
     OPENMETRICS,
     PAIRS,
+    PROCESS_STATES,
     STATES,
     TAGS,
     TEXT,
@@ -146,7 +147,13 @@ def full() -> dict[str, Any]:
     """A document in which everything is known."""
     kept = kept_after("pwfu", tags={"team": "ä"}, group="g")
     kept.run("p", phases={"tls": 0.125, "total": 0.5}, transport={"certificate": CERTIFICATE})
-    return document(kept)
+    return document(kept, processes={"web": process()})
+
+
+def process(state: str = "ready", **more: Any) -> dict[str, Any]:
+    """A process as a Supervisor tells of it."""
+    figures = {"uptime_s": 12.5, "restarts": 2, "output_bytes": 12044, "pid": 4711, "why": "", "command": "web"}
+    return {"state": state, "well": True, **figures, **more}
 
 
 def test_every_family_is_told_of_what_is_known() -> None:
@@ -280,6 +287,73 @@ def test_a_state_file_has_a_problem_or_is_not_there(file: Any, problem: dict[Any
     """And which it is, is a matter of /status."""
     found = document(Kept(), self={**FIGURES, "state_file": file, "lost": "no network"})
     assert (problem, {(): 1.0}) == (values(found, "self_state_file_problem"), values(found, "self_lost"))
+
+
+# processes
+
+
+@pytest.mark.parametrize(
+    ("state", "well", "up"),
+    [
+        ("running", True, 1.0),
+        ("ready", True, 1.0),
+        ("starting", False, 0.0),
+        ("backoff", False, 0.0),
+        ("failed", False, 0.0),
+        ("exited", False, 0.0),
+        ("stopped", False, 0.0),
+        ("exited", True, None),
+        ("stopped", True, None),
+        ("stopping", True, None),
+    ],
+)
+def test_a_process_is_up_while_it_serves(state: str, well: bool, up: float | None) -> None:
+    """Of what nobody wants, or what has done its work, nothing is claimed: an alert of 0 is heard for trouble only."""
+    found = values({"processes": {"web": process(state, well=well)}}, "process_up", "process")
+    assert ({} if up is None else {("web",): up}) == found
+
+
+@pytest.mark.parametrize("state", PROCESS_STATES)
+def test_one_state_of_a_process_is_one(state: str) -> None:
+    """And the others are zero."""
+    expected = {("web", each): float(each == state) for each in PROCESS_STATES}
+    assert expected == values({"processes": {"web": process(state)}}, "process_state", "process", "state")
+
+
+def test_figures_of_a_process() -> None:
+    """With units in their names; it has no uptime while it does not run."""
+    document = {"processes": {"web": process(), "job": process("exited", uptime_s=None, restarts=0)}}
+    names = ("restarts_total", "uptime_seconds", "output_bytes_total")
+    found = [values(document, f"process_{name}", "process") for name in names]
+    both = {("web",): 12044.0, ("job",): 12044.0}
+    assert [{("web",): 2.0, ("job",): 0.0}, {("web",): 12.5}, both] == found
+
+
+def test_processes_beside_a_monitor_are_told_apart() -> None:
+    """By the label of their subject, which has no figures of a monitor."""
+    supervisor = {"service": {"name": "processes", "started_at": NOON}, "overall": "healthy"}
+    whole = {"subjects": [full(), {**supervisor, "processes": {"web": process()}}]}
+    found = values(whole, "process_up", "subject", "process")
+    starts = values(whole, "start_time_seconds", "subject")
+    assert ({("m", "web"), ("processes", "web")}, {("m",)}) == ({*found}, {*starts})
+
+
+def test_what_a_process_says_is_not_shown() -> None:
+    """Neither its command nor its output, nor why it has ended."""
+    body, _ = metrics({"processes": {"web": process(command="secret", log=["secret"], why="secret")}})
+    assert (False, True) == (b"secret" in body, b'process="web"' in body)
+
+
+@pytest.mark.parametrize("processes", [{"web": {"state": "busy"}}, {"web": 3}, ["web"], None, {"web": {"state": []}}])
+def test_processes_of_another_kind_are_not_ours(processes: Any) -> None:
+    """A host may use the word as well."""
+    assert {"minimon_build_info"} == {name for name, _ in told({"processes": processes})}
+
+
+def test_states_of_processes_are_those_of_the_supervisor() -> None:
+    """All of them, and in order."""
+    lifecycle = pytest.importorskip("minimon.processes.lifecycle")
+    assert PROCESS_STATES == tuple(map(str, lifecycle.State))
 
 
 def test_only_figures_that_are_there_are_told() -> None:
@@ -419,9 +493,12 @@ def test_hostile_names_break_no_line(seed: int) -> None:
         for view in found["checks"].values():
             view["tags"] = {hostile(chance): hostile(chance) for _ in range(3)}
             view["last"] = {**view["last"], "phases": {hostile(chance): 0.5}}
-        subjects.append({**found, "service": {"name": hostile(chance)}})
+        processes = {hostile(chance): process(why=hostile(chance)) for _ in range(8)}
+        subjects.append({**found, "service": {"name": hostile(chance)}, "processes": processes})
     checks = sum(len(subject["checks"]) for subject in subjects)
-    assert checks == sum(name == "minimon_check_up" for name, _ in told({"subjects": subjects}))
+    processes = sum(len(subject["processes"]) for subject in subjects)
+    names = [name for name, _ in told({"subjects": subjects})]
+    assert (checks, processes) == tuple(names.count(f"minimon_{each}_up") for each in ("check", "process"))
 
 
 ANYTHING: tuple[Any, ...] = (
@@ -558,7 +635,9 @@ def judged() -> Iterator[Mapping[str, Any]]:
     """Documents that have everything."""
     chance = random.Random(3)
     yield full()
-    yield {"subjects": [named(*(hostile(chance) for _ in range(20)), tags={hostile(chance): "x"}), full()]}
+    processes = {hostile(chance): process(state) for state in PROCESS_STATES}
+    checked = named(*(hostile(chance) for _ in range(20)), tags={hostile(chance): "x"})
+    yield {"subjects": [checked, full(), {"overall": "healthy", "processes": processes}]}
 
 
 @needs_promtool
@@ -580,15 +659,21 @@ tests:
       - {series: 'minimon_check_duration_seconds_bucket{check="a",le="1.0"}', values: '0+1x40'}
       - {series: 'minimon_check_duration_seconds_bucket{check="a",le="2.5"}', values: '0+2x40'}
       - {series: 'minimon_check_duration_seconds_bucket{check="a",le="+Inf"}', values: '0+2x40'}
+      - {series: 'minimon_process_up{process="p"}', values: '1x7 0x30'}
+      - {series: 'minimon_process_up{process="q"}', values: '1x40'}
+      - {series: 'minimon_process_restarts_total{process="q"}', values: '0x20 1+1x20'}
     promql_expr_test:
-      - expr: count by (alertname, check) (ALERTS{alertstate="firing"})
+      - expr: count by (alertname, check, process) (ALERTS{alertstate="firing"})
         eval_time: 10m
         exp_samples:
+          - {labels: '{alertname="ProcessDown",process="p"}', value: 1}
           - {labels: '{alertname="CheckDown",check="a"}', value: 1}
           - {labels: '{alertname="CertificateExpires",check="a"}', value: 1}
-      - expr: count by (alertname, check) (ALERTS{alertstate="firing"})
+      - expr: count by (alertname, check, process) (ALERTS{alertstate="firing"})
         eval_time: 35m
         exp_samples:
+          - {labels: '{alertname="ProcessDown",process="p"}', value: 1}
+          - {labels: '{alertname="ProcessRestarts",process="q"}', value: 1}
           - {labels: '{alertname="CheckDown",check="a"}', value: 1}
           - {labels: '{alertname="CertificateExpires",check="a"}', value: 1}
           - {labels: '{alertname="CheckSlow",check="a"}', value: 1}
@@ -599,7 +684,11 @@ tests:
 @needs_promtool
 def test_the_rules_of_the_reference_are_rules(tmp_path: pathlib.Path) -> None:
     """Configuration and rules are accepted, and alerts are heard when they should be, and not else."""
-    for name, text in (("prometheus.yml", SCRAPE), ("minimon.rules.yml", ALERTS), ("test.yml", RULES_TEST)):
+    for name, text in (
+        ("prometheus.yml", SCRAPE),
+        ("minimon.rules.yml", ALERTS + PROCESS_ALERTS),
+        ("test.yml", RULES_TEST),
+    ):
         (tmp_path / name).write_text(text, encoding="utf-8")
     asked = [
         ("check", "config", "prometheus.yml"),
@@ -607,7 +696,7 @@ def test_the_rules_of_the_reference_are_rules(tmp_path: pathlib.Path) -> None:
         ("test", "rules", "test.yml"),
     ]
     said = [promtool(*each, home=tmp_path) for each in asked]
-    assert ([0, 0, 0], True) == ([code for code, _ in said], "8 rules found" in said[1][1]), said
+    assert ([0, 0, 0], True) == ([code for code, _ in said], "10 rules found" in said[1][1]), said
 
 
 def test_the_official_parsers_read_both_formats() -> None:
