@@ -610,17 +610,12 @@ def _metrics(page: Page) -> None:
         page.title(title)
         page.rows(table.items())
     if has_room("processes"):
-        _processes(page)
+        _of_processes(page)
     page.prose("Instants are ISO 8601 in UTC with Z, spans are in seconds.")
     _prometheus(page)
 
 
-def has_room(name: str) -> bool:
-    """Whether this copy has a part of the package that may be left out."""
-    return importlib.util.find_spec(f"{__package__}.{name}") is not None
-
-
-def _processes(page: Page) -> None:
+def _of_processes(page: Page) -> None:
     from .processes.lifecycle import MEANINGS
 
     page.title("The same of a Supervisor:")
