@@ -83,13 +83,15 @@ LATENCY = {
 
 PROCESS_DOCUMENT = {
     "schema": "the form of this document: 1",
-    "service.name": "processes",
+    "service.name": "the supervisor's name",
     "service.version": "of minimon",
     "service.pid": "the process in which the Supervisor is",
     "service.started_at": "when start() was called, null before",
     "service.uptime_s": "since then, null while stopped",
+    "service.draining": "whether all are being stopped, or have been",
     "status": "booting, launching processes, running (all have been up), shutdown or force shutdown",
-    "overall": "healthy: each is as it should be; unhealthy; unknown while stopped: the word of /health",
+    "overall": "healthy: each is as it should be; degraded: what `live` asks for does not hold; unhealthy; unknown"
+    " while stopped: the word of /health",
     "counts": "how many processes there are in each state",
     "processes.NAME.id": "counts from 1, in the order of the programs",
     "processes.NAME.state": "see below",
@@ -102,7 +104,7 @@ PROCESS_DOCUMENT = {
     "processes.NAME.uptime_s": "since it was launched, null while there is no process",
     "processes.NAME.restarts": "how often it was launched again, by itself or by hand",
     "processes.NAME.next_in_s": "until it is launched again, in backoff; else null",
-    "processes.NAME.command": "without userinfo and query values of its addresses",
+    "processes.NAME.command": "without secrets of addresses, and of arguments such as --password X",
     "processes.NAME.restart": "no, on-failure or always",
     "processes.NAME.depends_on": "the programs that come first: by name started, ready or completed",
     "processes.NAME.output_bytes": "how much it has written, in all of its runs",

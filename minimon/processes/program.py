@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import signal
 from collections.abc import Iterable, Mapping, Sequence
@@ -106,7 +107,7 @@ class Program:
         settled = {
             "name": name,
             "command": listed,
-            "shown": scrub(" ".join(listed)),
+            "shown": _shown(listed),
             "ready": frozen(f"{where}: ready", ready),
             "live": frozen(f"{where}: live", live),
             "restart": _restart(f"{where}: restart", restart),
@@ -137,7 +138,7 @@ class Program:
 
     def shown_as(self, command: Sequence[str]) -> Program:
         """The same, shown as another command: one that a shell runs for it. Returns self."""
-        self.__dict__["shown"] = scrub(" ".join(command))
+        self.__dict__["shown"] = _shown(command)
         return self
 
     def __setattr__(self, key: str, value: Any) -> NoReturn:
@@ -161,6 +162,24 @@ def _command(where: str, command: Any) -> tuple[str, ...]:
     for word in command:
         _text(f"{where}: command", word)
     return tuple(command)
+
+
+SECRET = re.compile("passw|token|secret|credential|api-?_?key", re.IGNORECASE)
+"""What stands in the names of arguments whose values are for nobody's eyes."""
+
+
+def _shown(command: Sequence[str]) -> str:
+    """A command as it may be shown: no secrets of URLs, of --password X, --password=X and PASSWORD=X."""
+    words: list[str] = []
+    for number, word in enumerate(command):
+        name, sign, _ = word.partition("=")
+        before = command[number - 1] if number else ""
+        if number and before.startswith("-") and "=" not in before and SECRET.search(before) and word[:1] != "-":
+            word = "***"
+        elif sign and " " not in name and SECRET.search(name):
+            word = f"{name}=***"
+        words.append(word)
+    return scrub(" ".join(words))
 
 
 def _text(where: str, value: Any) -> str:

@@ -72,6 +72,7 @@ class Supervisor:
     ring       whether the last 64 KiB of each one's output are kept
     on_change  called with a Change (name, process, before, after, why, at) when one has turned to another state, on the
                thread `minimon-notify`, in order
+    name       what the page and `/metrics` call it, where there are several
 
     Nothing runs before `start()`, which never waits; `wait_ready()` does. Raises ConfigError for bad values, names that
     are there twice or unknown, programs that wait for each other.
@@ -85,6 +86,7 @@ class Supervisor:
         guard: bool = True,
         ring: bool = True,
         on_change: Callable[[Change], object] | None = None,
+        name: str = "processes",
     ) -> None:
         if isinstance(programs, Program) or not isinstance(programs, Iterable):
             raise ConfigError(f"supervisor: programs must be a list of Program, got a {type(programs).__name__}")
@@ -100,6 +102,9 @@ class Supervisor:
                 raise ConfigError(f"supervisor: {key} must be True or False, got {value!r:.60}")
         if on_change is not None and not callable(on_change):
             raise ConfigError(f"supervisor: on_change must be a function, got {on_change!r:.60}")
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise ConfigError(f"supervisor: name must be a printable text, got {name!r:.60}")
+        self.name = name
         self.grace, self._guarded, self._ring, self._on_change = float(grace), guard, ring, on_change
         self.in_order = False  # whether each waits for the one before it, as in older files
         self.tell: TELL | None = None  # what Verifiers have to say
@@ -486,11 +491,12 @@ class Supervisor:
         return {
             "schema": 1,
             "service": {
-                "name": "processes",
+                "name": self.name,
                 "version": __version__,
                 "pid": os.getpid(),
                 "started_at": stamp(self._started_at) if self._started_at else None,
                 "uptime_s": uptime,
+                "draining": self._stopped,
             },
             "status": self.status,
             "overall": self.overall(),

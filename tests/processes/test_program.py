@@ -481,3 +481,19 @@ def test_a_long_circle_is_told_in_short() -> None:
     """A message of 5,000 names is none."""
     said = order_error({f"p{number}": [f"p{(number + 1) % 5000}"] for number in range(5000)})
     assert "they wait for each other: p0 -> p1" in said and len(said) < 1000
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["db", "--password", "x y", "-v"], "db --password *** -v"),
+        (["db", "--api-key=x"], "db --api-key=***"),
+        (["env", "DB_PASSWORD=x", "db"], "env DB_PASSWORD=*** db"),
+        (["db", "--token", "--quiet"], "db --token --quiet"),
+        (["db", "http://u:p@h/?q=x"], "db http://***@h/?q=***"),
+        (["sh", "-c", "read password; token = 1"], "sh -c read password; token = 1"),
+    ],
+)
+def test_a_command_is_shown_without_its_secrets(command: list[str], shown: str) -> None:
+    """Values of arguments whose names tell that they are secret, and those of addresses."""
+    assert shown == Program("db", command).shown
