@@ -7,7 +7,9 @@ cannot become another one's. So signals are only sent while that holds, and by t
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,12 +24,17 @@ GROUPS = hasattr(os, "killpg") and hasattr(os, "setsid")
 """Whether there are process groups; else a process is ended alone."""
 CLEAR = (
     "import os, signal, sys; signal.pthread_sigmask(signal.SIG_SETMASK, ()); "
-    "[signal.signal(int(one), signal.SIG_DFL) for one in sys.argv[1].split(',') if one]; "
+    "[signal.signal(int(one), signal.SIG_DFL) for one in sys.argv[1].split(',')]; "
     "os.execv(sys.argv[2], sys.argv[3:])"
 )
 """What a Python runs before a program, where the host blocks or ignores signals that the program would inherit."""
 MINDED = ("SIGCHLD", "SIGTERM")
 """Signals that a host may ignore, and a program should not: its children, and its own end, depend on them."""
+PYTHONS = ("SIGPIPE", "SIGXFSZ")
+"""Signals that each Python ignores."""
+LOST = "its exit code was lost: the host ignores SIGCHLD, or waits for any child"
+REST = 0.2
+"""Seconds in which what a command has left in its pipe is read; what it has started may go on to write into it."""
 
 
 class Ended(NamedTuple):
@@ -57,6 +64,9 @@ class Child:
         # Held while a signal is sent, and while it is reaped: no signal goes to a pid that is no longer its own.
         self._lock = threading.Lock()
         self._reaped = False
+        # Held while its end is taken, where it cannot be seen otherwise. A leaf.
+        self._taking = threading.Lock()
+        self._taken: Ended | None = None
         self.fd = -1
         if platform.pidfd:
             with contextlib.suppress(OSError):  # an older kernel, a sandbox, no descriptor left
@@ -65,8 +75,7 @@ class Child:
     def ended(self) -> Ended | None:
         """How its leader has ended; None while it runs. It is left to be reaped."""
         if not self._platform.waitid:
-            code = self.popen.poll()
-            return None if code is None else Ended(code)
+            return self._take(wait=False)
         by = (os.P_PIDFD, self.fd) if self.fd >= 0 else (os.P_PID, self.pid)
         try:
             found = os.waitid(*by, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -77,10 +86,26 @@ class Child:
     def wait(self) -> None:
         """Until it has ended, where nothing else tells."""
         if not self._platform.waitid:
-            self.popen.wait()
+            self._take(wait=True)
             return
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+    def _take(self, wait: bool) -> Ended | None:
+        """Its end, from then on its own; None while it runs."""
+        if not hasattr(os, "WNOHANG"):
+            code = self.popen.wait() if wait else self.popen.poll()
+            return None if code is None else Ended(code)
+        if self._taking.acquire(blocking=wait):
+            try:
+                if self._taken is None:
+                    pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
+                    self._taken = Ended(os.waitstatus_to_exitcode(status)) if pid else None
+            except ChildProcessError:  # Popen would say 0
+                self._taken = Ended(None)
+            finally:
+                self._taking.release()
+        return self._taken
 
     def signal(self, number: int) -> bool:
         """To all of its group; whether there was one."""
@@ -143,7 +168,7 @@ class Child:
 
     def forget(self) -> None:
         """In a forked child: it is the parent's."""
-        self._lock = threading.Lock()
+        self._lock, self._taking = threading.Lock(), threading.Lock()
         self._reaped, self.popen.returncode = True, -1
         fd, self.fd = self.fd, -1
         if fd >= 0:
@@ -177,8 +202,9 @@ def spawn(
     """Launch a command in a session of its own, with no descriptors of the host. Raises OSError, ValueError."""
     listed = list(command)
     ignored = _ignored()
-    if ignored is not None and sys.executable:
-        wrapped = [sys.executable, "-I", "-S", "-c", CLEAR, ",".join(map(str, ignored)), executable or listed[0]]
+    if ignored is not None and is_plain_python():
+        found = _found(executable or listed[0], env, cwd)
+        wrapped = [sys.executable, "-I", "-S", "-c", CLEAR, ",".join(map(str, ignored)), found]
         listed, executable = [*wrapped, *listed], None
     own: dict[str, Any] = {"start_new_session": True}
     if not GROUPS:
@@ -189,13 +215,35 @@ def spawn(
     return Child(popen, platform or Platform())
 
 
+def is_plain_python() -> bool:
+    """Whether `sys.executable` runs what it is told to, and is not the host itself: a frozen program, uWSGI."""
+    name = os.path.basename(sys.executable or "")
+    return not getattr(sys, "frozen", False) and name.startswith(("python", "pypy"))
+
+
+def _found(name: str, env: Mapping[str, str] | None, cwd: str | None) -> str:
+    """The executable. Raises OSError, for whoever executes it could only tell by a code."""
+    if not os.path.dirname(name):
+        path = shutil.which(name, path=os.pathsep.join(os.get_exec_path(env)))
+        if path is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        return path
+    path = os.path.join(cwd or "", name)
+    if not os.path.exists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    if os.path.isdir(path) or not os.access(path, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+    return name
+
+
 def _ignored() -> list[int] | None:
-    """Numbers of the signals that the program would inherit as ignored; None when it inherits nothing odd."""
+    """Numbers of the signals that have to be made usual again; None when a program inherits nothing odd."""
     if not hasattr(signal, "pthread_sigmask"):
         return None
-    numbers = [int(getattr(signal, name)) for name in MINDED]
-    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
-    return ignored if ignored or signal.pthread_sigmask(signal.SIG_BLOCK, ()) else None
+    ignored = [name for name in MINDED if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN]
+    if not ignored and not signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        return None
+    return [int(getattr(signal, name)) for name in (*ignored, *PYTHONS) if hasattr(signal, name)]
 
 
 def run(command: Sequence[str], timeout: float, **options: Any) -> tuple[int | None, str]:
@@ -221,6 +269,8 @@ def run(command: Sequence[str], timeout: float, **options: Any) -> tuple[int | N
         os.close(reading)
     if ended is None:
         return None, f"it took longer than {timeout:g} s"
+    if ended.code is None:
+        return None, LOST
     return ended.code, said.decode("utf-8", "replace").strip()
 
 
@@ -228,7 +278,7 @@ def _hear(reading: int, child: Child, deadline: float) -> bytes:
     """What a child writes until it has ended; the last of it."""
     import selectors
 
-    said = b""
+    said, over = b"", False
     os.set_blocking(reading, False)
     with selectors.DefaultSelector() as selector:
         selector.register(reading, selectors.EVENT_READ)
@@ -237,13 +287,16 @@ def _hear(reading: int, child: Child, deadline: float) -> bytes:
         while time.monotonic() < deadline:
             patience = max(0.0, deadline - time.monotonic())
             selector.select(patience if child.fd >= 0 else min(patience, 0.05))
+            gone = child.ended() is not None  # before the last look at what it has written
             try:
                 data = os.read(reading, 65536)
             except BlockingIOError:
                 data = None
             said = (said + (data or b""))[-4096:]
-            if not data and child.ended() is not None:
+            if gone and not data:
                 break
+            if gone and not over:
+                deadline, over = min(deadline, time.monotonic() + REST), True
             if data == b"" and reading in selector.get_map():
                 selector.unregister(reading)
     return said

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import os
 import re
 import select
 import selectors
 import socket
+import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Protocol, Union
 
 from ..log import logger
 from ..pool import join_until
 
 _log = logger("output")
+_GENTLY = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"))
+"""How anything is opened: no process inherits it, nothing is waited for, no terminal becomes the host's."""
 
 RING = 65536
 """Bytes of a process' output that are kept."""
@@ -42,13 +46,17 @@ PIECE = getattr(select, "PIPE_BUF", 512)
 """Bytes that are written at a time where it must not block: a pipe that is writable takes them (pipe(7))."""
 DRAIN = 0.2
 """Seconds in which what is in the pipe of an ended process is read; others may go on to write into it."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What passes: the disk is full, or may not take more."""
 LOOK_AGAIN = 1.0
 """Seconds after which a file is looked at: whether it was moved away, or can be opened again."""
 
 Buffer = Union[bytes, memoryview]
 
 _COLOURS = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)")
-_UNSHOWN = re.compile("[^\\n\\t -~\xa1-\ud7ff\ue000-\U0010ffff]")
+_UNSHOWN = re.compile(
+    "[^\\n\\t -~\xa1-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\U0010ffff]"  # nor what turns a line around
+)
 
 
 def readable(data: bytes) -> str:
@@ -80,123 +88,181 @@ class FileSink:
     """A file that grows up to `max_bytes`; then it becomes PATH.1, that one PATH.2, up to `count`. 0 bytes: for ever.
 
     It is appended to. A disk that is full, a folder that is gone: what is lost is counted, and told in the file once
-    it can be written again. A file that somebody has moved away is opened anew.
+    it can be written again. A file that somebody has moved away is opened anew. What is no file, such as a device or
+    a pipe, is never rotated, and not waited for. Any thread.
     """
 
-    def __init__(self, path: str, max_bytes: int = 0, count: int = 0) -> None:
+    def __init__(self, path: str, max_bytes: int = 0, count: int = 0, look_again: float = LOOK_AGAIN) -> None:
         self.path, self.max_bytes, self.count = os.path.abspath(path), max_bytes, count
+        self.look_again = look_again
+        # Guards what follows: a new run opens it while what is left of the last one is written. A leaf.
+        self._lock = threading.Lock()
         self.dropped = self._untold = self._size = 0
-        self._fd, self._inode, self._look_at = -1, (0, 0), 0.0
+        self._fd, self._inode, self._look_at, self._rotates = -1, (0, 0), 0.0, False
         self._failed = ""
 
     def open(self) -> None:
         """Raises OSError where it cannot be."""
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        with self._lock:
+            self._open()
+
+    def _open(self) -> None:
+        self._close()
+        self._look_at = time.monotonic() + self.look_again
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _GENTLY, 0o644)
         found = os.fstat(self._fd)
         self._inode, self._size = (found.st_dev, found.st_ino), found.st_size
-        self._look_at = time.monotonic() + LOOK_AGAIN
+        self._rotates = self.max_bytes > 0 and stat.S_ISREG(found.st_mode)
 
     def write(self, data: Buffer) -> None:
         """All of it, or what fits; the rest is dropped."""
-        try:
-            self._mind()
-            if self._fd < 0:
-                raise OSError(self._failed)
-            if self._untold:
-                self._put(b"\n[minimon: %d bytes could not be written here]\n" % self._untold)
-                self._untold, self._failed = 0, ""
-            self._put(data)
-        except OSError as error:
-            self.dropped += len(data)
-            self._untold += len(data)
-            if not self._failed:
-                self._failed = error.strerror or str(error)
-                _log.warning("%s cannot be written: %s; output is dropped until it can", self.path, self._failed)
+        with self._lock:
+            missing = len(data)
+            try:
+                self._mind()
+                if self._untold:
+                    for _ in self._put(b"\n[minimon: %d bytes could not be written here]\n" % self._untold):
+                        pass
+                    self._untold, self._failed = 0, ""
+                for written in self._put(data):
+                    missing -= written
+            except OSError as error:
+                self.dropped += missing
+                self._untold += missing
+                if not self._failed:
+                    self._failed = error.strerror or str(error)
+                    _log.warning("%s cannot be written: %s; output is dropped until it can", self.path, self._failed)
 
-    def _put(self, data: Buffer) -> None:
+    def _put(self, data: Buffer) -> Iterator[int]:
+        """Piece by piece: how much of it was written. Raises OSError."""
         view = memoryview(data)
         while view:
-            if self.max_bytes and self._size >= self.max_bytes:
+            if self._rotates and self._size >= self.max_bytes:
                 self._rotate()
-            room = self.max_bytes - self._size if self.max_bytes else len(view)
+            room = self.max_bytes - self._size if self._rotates else len(view)
             written = os.write(self._fd, view[: max(1, room)])
             self._size += written
             view = view[written:]
+            yield written
 
     def _mind(self) -> None:
-        """Open it again, where it is not, or no longer the one of that name."""
+        """Open it again, where it is not, or no longer the one of that name. Raises OSError."""
         now = time.monotonic()
         if now < self._look_at:
+            if self._fd < 0:
+                raise OSError(self._failed)
             return
-        self._look_at = now + LOOK_AGAIN
+        self._look_at = now + self.look_again
+        if self._fd < 0 or self._moved():
+            self._open()
+
+    def _moved(self) -> bool:
+        """Whether another file has its name by now, or none; where nobody may look, it has not."""
         try:
             found = os.stat(self.path)
-            same = (found.st_dev, found.st_ino) == self._inode
-        except FileNotFoundError:
-            same = False
-        if self._fd < 0 or not same:
-            self.close()
-            self.open()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) != self._inode
 
     def _rotate(self) -> None:
-        self.close()
-        if self.count < 1:
-            os.truncate(self.path, 0)
+        if self._moved():
+            self._open()
+        elif self.count < 1:
+            os.ftruncate(self._fd, 0)
+            self._size = 0
         else:
-            names = [self.path, *(f"{self.path}.{number}" for number in range(1, self.count + 1))]
+            number = 1
+            while number < self.count and os.path.lexists(f"{self.path}.{number}"):
+                number += 1
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(names[-1])  # replacing it would have ext4 write out at once what is soon removed, too
-            for older, newer in zip(reversed(names[1:]), reversed(names[:-1])):
+                os.unlink(f"{self.path}.{number}")  # replacing it would have ext4 write out what is soon removed, too
+            for newer in range(number - 1, -1, -1):
                 with contextlib.suppress(FileNotFoundError):
-                    os.replace(newer, older)
-        self.open()
+                    os.replace(f"{self.path}.{newer}" if newer else self.path, f"{self.path}.{newer + 1}")
+            self._open()
 
     def close(self) -> None:
-        """It may be opened again."""
+        """Until something is written again."""
+        with self._lock:
+            self._close()
+            self._look_at = 0.0
+
+    def _close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def after_fork(self) -> None:
+        """In the child: a fresh lock, no file."""
+        self._lock = threading.Lock()
+        self.close()
 
 
 class HostSink:
     """The host's own output, by its descriptor. Belongs to the pump, which writes when there is room."""
 
     def __init__(self, fd: int) -> None:
-        self.fd, self.dropped, self.broken = fd, 0, False
-        self.pending: collections.deque[memoryview] = collections.deque()
-        self.size = 0
+        self.fd, self.dropped = fd, 0
+        self.broken = not _is_open(fd)
+        self.pending = bytearray()
 
     def write(self, data: Buffer) -> None:
         """Keep a copy until there is room."""
-        if self.broken or self.size + len(data) > MOST_PENDING:
+        if self.broken or len(self.pending) + len(data) > MOST_PENDING:
             self.dropped += len(data)
             return
-        self.pending.append(memoryview(bytes(data)))
-        self.size += len(data)
+        self.pending += data
 
     def flush(self, most: int = 64) -> None:
         """Write as long as there is room, so many pieces at most."""
+        if not self.pending:
+            return
+        own = _terminal(self.fd)
+        try:
+            self._flush(self.fd if own < 0 else own, most)
+        finally:
+            if own >= 0:
+                os.close(own)
+
+    def _flush(self, fd: int, most: int) -> None:
         for _ in range(most):
-            if not self.pending or not _has_room(self.fd):
+            if not self.pending or not _has_room(fd):
                 return
-            piece = self.pending[0][:PIECE]
             try:
-                written = os.write(self.fd, piece)
+                written = os.write(fd, self.pending[:PIECE])
             except BlockingIOError:
                 return
-            except OSError:  # closed, or its reader is gone: nobody is told, for that is where one would
-                self.broken = True
-                self.dropped += self.size
+            except OSError as error:
+                # closed, or its reader is gone: nobody is told, for that is where one would
+                self.broken = error.errno not in FULL
+                self.dropped += len(self.pending)
                 self.pending.clear()
-                self.size = 0
                 return
-            self.size -= written
-            rest = self.pending.popleft()[written:]
-            if rest:
-                self.pending.appendleft(rest)
+            del self.pending[:written]
 
     def close(self) -> None:
         """It is the host's."""
+
+
+def _is_open(fd: int) -> bool:
+    """Whether it is the host's output; where that was closed from the start, its number may be of anything by now."""
+    if fd in (1, 2) and (sys.__stdout__, sys.__stderr__)[fd - 1] is None:
+        return False
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _terminal(fd: int) -> int:
+    """A terminal opened anew, for a write into the host's own would wait until it takes all of it; else -1."""
+    try:
+        return os.open(os.ttyname(fd), os.O_WRONLY | _GENTLY)
+    except OSError:
+        return -1
 
 
 def _has_room(fd: int) -> bool:
@@ -285,7 +351,8 @@ class Journal:
     def after_fork(self) -> None:
         """In the child: a fresh lock, no file."""
         self._lock = threading.Lock()
-        self.close()
+        if self.sink is not None:
+            self.sink.after_fork()
 
 
 def _begin_of_last(data: bytes, lines: int) -> int:
@@ -354,24 +421,24 @@ class Pump:
         """Its process has ended: read what is there, and call `then`. It is read on, for others may write."""
 
         def drain() -> None:
-            self._drain(channel)
+            self._drain(channel, time.monotonic() + DRAIN)
             then()
 
         self.ask(drain)
 
     def close(self, channel: Channel) -> None:
-        """Read what is there, and no more."""
+        """Read what is there, and no more. Its file is opened again by the next run."""
 
         def close() -> None:
-            self._drain(channel)
+            self._drain(channel, time.monotonic() + DRAIN)
             for fd in list(channel.fds):
                 self._close(fd, channel)
             self._channels.discard(channel)
+            channel.journal.close()
 
         self.ask(close)
 
-    def _drain(self, channel: Channel) -> None:
-        until = time.monotonic() + DRAIN
+    def _drain(self, channel: Channel, until: float) -> None:
         for fd in list(channel.fds):
             while self._read(fd, channel) and time.monotonic() < until:
                 pass
@@ -468,8 +535,9 @@ class Pump:
         return join_until(self.thread, deadline)
 
     def _end(self) -> None:
+        until = time.monotonic() + DRAIN
         for channel in list(self._channels):
-            self._drain(channel)
+            self._drain(channel, until)
             for fd in list(channel.fds):
                 self._close(fd, channel)
             channel.journal.close()
