@@ -314,17 +314,23 @@ class Keeper:
         self._start_guard()
 
     def _end_guard(self) -> None:
+        """Where nothing is left it has nothing to do, whatever it may be at; else it is left alone with that."""
         guard, self.guard = self.guard, None
         if guard is None:
             return
         guard.close()
-        if guard.child is not None:
-            until = time.monotonic() + LATER
-            while guard.child.ended() is None and time.monotonic() < until:
-                time.sleep(0.002)
-            if guard.child.ended() is None:
-                guard.child.kill()
-            guard.child.reap()
+        child, left = guard.child, any(entry.child is not None for entry in self.entries)
+        if child is None:
+            return
+        if not left:
+            child.kill()
+        until = time.monotonic() + LATER
+        while child.ended() is None and time.monotonic() < until:
+            time.sleep(0.002)
+        if left and child.ended() is None:
+            child.forget()
+        else:
+            child.reap()
 
     # --- launching
 

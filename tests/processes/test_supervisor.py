@@ -28,6 +28,7 @@ from supervised import (
     running,
     session,
     stubborn,
+    what_is_there,
 )
 from support import descriptors, few, our_threads, python, wait_until
 
@@ -534,7 +535,9 @@ def test_what_a_leader_leaves_while_all_is_stopped_ends_within_the_deadline() ->
 
 def test_stopping_twice_sends_one_signal() -> None:
     """Many programs take a second TERM for more than was meant."""
-    script = "exec 2>/dev/null; n=0; trap 'n=$((n+1)); echo TERM $n' TERM; echo up; while [ $n -lt 3 ]; do sleep 0.02; done"
+    script = (
+        "exec 2>/dev/null; n=0; trap 'n=$((n+1)); echo TERM $n' TERM; echo up; while [ $n -lt 3 ]; do sleep 0.02; done"
+    )
     with running(program("a", script, ready={"log": "up"})) as supervisor:
         one = supervisor.wait_ready(5.0).process("a")
         supervisor.shut_down()
@@ -1357,7 +1360,7 @@ def five() -> list[Program]:
 @pytest.mark.slow
 def test_twenty_cycles_leave_nothing() -> None:
     """No thread, no descriptor, no child, no zombie."""
-    before = children()
+    before = what_is_there()
     cycle(five())
     first = descriptors()
     for _ in range(20):
@@ -1368,7 +1371,7 @@ def test_twenty_cycles_leave_nothing() -> None:
 @pytest.mark.long
 def test_two_hundred_cycles_leave_nothing() -> None:
     """Nor memory."""
-    before, programs = children(), five()
+    before, programs = what_is_there(), five()
     for _ in range(20):
         cycle(programs)
     first = descriptors()
