@@ -156,9 +156,14 @@ class Keeper:
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self._ear.setblocking(False)
-        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
-        self._selector.register(self._ear, selectors.EVENT_READ)
-        self.pump = Pump() if os.name == "posix" else None
+        self._selector: selectors.BaseSelector
+        try:
+            self._selector = selectors.DefaultSelector()
+            self._selector.register(self._ear, selectors.EVENT_READ)
+            self.pump = Pump() if os.name == "posix" else None
+        except BaseException:
+            self._let_go()
+            raise
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = 0
         self._living: dict[int, list[int]] | None = None  # as seen in this turn: to look at all takes a while
@@ -175,22 +180,22 @@ class Keeper:
     # --- life
 
     def start(self) -> None:
-        """Start the threads and the guard, then launch. Raises RuntimeError, OSError; then nothing is left."""
-        try:
-            if self.guard is not None:
-                self._start_guard()
-            if self.pump is not None:
-                self.pump.thread.start()
-            self.post(self._begin)
-            self.thread.start()
-        except BaseException:
-            self._end_guard()
-            if self.pump is not None and self.pump.thread.ident is not None:
-                self.pump.stop(time.monotonic() + 1.0)
-            elif self.pump is not None:
-                self.pump.after_fork()
-            self._let_go()
-            raise
+        """Start the threads and the guard, then launch. Raises RuntimeError without a thread: discard it then."""
+        if self.guard is not None:
+            self._start_guard()
+        if self.pump is not None:
+            self.pump.thread.start()
+        self.post(self._begin)
+        self.thread.start()
+
+    def discard(self) -> None:
+        """It was not started: nothing is left."""
+        self._end_guard()
+        if self.pump is not None and self.pump.thread.ident is not None:
+            self.pump.stop(time.monotonic() + LATER)
+        elif self.pump is not None:
+            self.pump.after_fork()
+        self._let_go()
 
     def post(self, call: Callable[[], None]) -> bool:
         """Have it called on the keeper's thread; False when there is none any more."""
@@ -264,7 +269,8 @@ class Keeper:
         return True
 
     def _let_go(self) -> None:
-        self._selector.close()
+        if hasattr(self, "_selector"):
+            self._selector.close()
         self._bell.close()
         self._ear.close()
 

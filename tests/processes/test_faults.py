@@ -516,7 +516,7 @@ wait_until(lambda: all(str(each.state) == "exited" for each in supervisor.proces
 views = supervisor.snapshot()["processes"].values()
 tell([(view["state"], view["code"], view["well"]) for view in views])
 tell({{view["why"] for view in views}})
-tell(sum("SIGCHLD" in text and "->" not in text and "DFL" in text for text in warned), supervisor.is_healthy(), supervisor.stop())
+tell(sum("SIGCHLD" in text and "DFL" in text for text in warned), supervisor.is_healthy(), supervisor.stop())
 """
     why = "it ended, and its exit code was lost: the host ignores SIGCHLD, or waits for any child"
     with host(script) as one:
@@ -796,6 +796,26 @@ def without(why: str, *begin: str) -> tuple[str, ...]:
     return (*root, *read)
 
 
+def test_without_threads_it_does_not_start() -> None:
+    """It says why, leaves nothing, and starts when there are some again."""
+    script = """
+import resource
+limits = resource.getrlimit(resource.RLIMIT_NPROC)
+supervisor = Supervisor([program("a")], on_change=lambda change: None)
+resource.setrlimit(resource.RLIMIT_NPROC, (1, limits[1]))
+try:
+    supervisor.start()
+except Exception as error:
+    tell(f"{type(error).__name__}: {error}")
+tell(supervisor.running, supervisor.stop(), [one.name for one in threading.enumerate()])
+resource.setrlimit(resource.RLIMIT_NPROC, limits)
+tell(supervisor.start().wait_ready().status, supervisor.stop())
+"""
+    with host(script, begin=without("so no limit holds")) as one:
+        error = "LifecycleError: the supervisor got no thread: can't start new thread; raise the system's limit"
+        assert (0, f"{error}\nFalse True ['MainThread']\nrunning True", "") == one.rest()
+
+
 def test_without_processes_programs_say_so_and_come_up_later() -> None:
     """fork() fails: they are tried again as their `restart` says."""
     script = """
@@ -832,6 +852,29 @@ tell(counts["running"] > 5, counts["running"] + counts["failed"], whys, supervis
 """
     with host(script) as one:
         assert ((0, "True 40 {'Too many open files'} True", ""), []) == (one.rest(), one.left(0.5))
+
+
+def test_a_start_without_descriptors_raises_and_leaves_nothing() -> None:
+    """It can be started when there are some again."""
+    script = """
+import resource
+supervisor = Supervisor([program("a")], on_change=lambda change: None)
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+told = set()
+for limit in range(3, 8):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        supervisor.start()
+    except Exception as error:
+        told.add(f"{type(error).__name__}: {error}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    supervisor.stop()
+tell(told, supervisor.running, [one.name for one in threading.enumerate()])
+tell(supervisor.start().wait_ready().status, supervisor.stop())
+"""
+    with host(script) as one:
+        error = "LifecycleError: the supervisor got no descriptors: Too many open files; raise the system's limit"
+        assert (0, f"{ {error} } False ['MainThread']\nrunning True", "") == one.rest()
 
 
 LESS = {
