@@ -627,14 +627,19 @@ class Keeper:
         if entry.child is not child or entry.exit is not None:
             return
         entry.exit = child.ended() or Ended(None)
-        if entry.exit.code is None and not self._warned:
-            self._warned = True
-            _log.warning("process %s: %s", entry.program.name, LOST)
+        if entry.exit.code is None:
+            self.warn_of_loss()
         self._set_aside(entry)
         if self.pump is not None and entry.channel is not None:
             self.pump.drain(entry.channel, partial(self.post, partial(self._ended, entry)))
         else:
             self._ended(entry)
+
+    def warn_of_loss(self) -> None:
+        """Exit codes are lost: told once."""
+        if not self._warned:
+            self._warned = True
+            _log.warning("supervisor: %s", LOST)
 
     def _ended(self, entry: Entry) -> None:
         """It has ended, and all that it has written was read."""

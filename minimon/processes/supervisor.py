@@ -176,6 +176,8 @@ class Supervisor:
         try:
             if self._notifier is not None:
                 self._notifier.start()
+            if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+                keeper.warn_of_loss()
             keeper.start()
         except RuntimeError as error:
             keeper.discard()
@@ -186,8 +188,6 @@ class Supervisor:
 
     def _warn(self) -> None:
         """Of what is not as it should be."""
-        if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-            _log.warning("the host ignores SIGCHLD: exit codes of processes are lost, and count as failures")
         for what in self._lacking():
             _log.warning("supervisor: %s", what)
 
