@@ -225,6 +225,7 @@ def test_head_is_get_without_a_body(alone: Served, path: str) -> None:
 
 
 ALLOWED = {
+    "/": "GET, HEAD, OPTIONS, DELETE",
     "/processes": "GET, HEAD, OPTIONS",
     "/processes/a": "GET, HEAD, OPTIONS",
     "/processes/a/log": "GET, HEAD, OPTIONS",
