@@ -68,7 +68,7 @@ class Asked(NamedTuple):
 def place(method: str, path: str) -> Asked | None:
     """What a request is for; None where it is none of ours. One trailing slash is tolerated."""
     if path == "/":
-        return Asked("shutdown", allow="GET, HEAD, OPTIONS, DELETE") if method == "DELETE" else None
+        return None if method in ("GET", "HEAD") else Asked("shutdown", allow="GET, HEAD, OPTIONS, DELETE")
     parts = path[:-1].split("/")[1:] if path.endswith("/") else path.split("/")[1:]
     if parts[0] == "restart" and len(parts) == 2:
         return Asked("old restart", _decoded(parts[1]), "POST, OPTIONS")

@@ -63,8 +63,12 @@ class Keeper:
         self.pool = Pool("minimon-verify", 0, LOOKERS + blocking, eager=True, idle=5.0)
         self.guard = Guard() if guard and not lacking() else None
         self._guards = 0
-        self.pump = Pump() if os.name == "posix" else None
         self._loop = Loop()
+        try:
+            self.pump = Pump() if os.name == "posix" else None
+        except BaseException:
+            self._loop.close()
+            raise
         self._looks = Looks(self._loop, self.pool, self._serve, self._fail, self._tell_why)
         self._ending = Ending(self._loop, platform, self._closed)
         self._launcher = Launcher(self.pump, ring, port, platform, self._looks.logged)
@@ -79,22 +83,22 @@ class Keeper:
     # --- life
 
     def start(self) -> None:
-        """Start the threads and the guard, then launch. Raises RuntimeError, OSError; then nothing is left."""
-        try:
-            if self.guard is not None:
-                self._start_guard()
-            if self.pump is not None:
-                self.pump.thread.start()
-            self.post(self._begin)
-            self.thread.start()
-        except BaseException:
-            self._end_guard()
-            if self.pump is not None and self.pump.thread.ident is not None:
-                self.pump.stop(time.monotonic() + 1.0)
-            elif self.pump is not None:
-                self.pump.after_fork()
-            self._loop.close()
-            raise
+        """Start the threads and the guard, then launch. Raises RuntimeError without a thread: discard it then."""
+        if self.guard is not None:
+            self._start_guard()
+        if self.pump is not None:
+            self.pump.thread.start()
+        self.post(self._begin)
+        self.thread.start()
+
+    def discard(self) -> None:
+        """It was not started: nothing is left."""
+        self._end_guard()
+        if self.pump is not None and self.pump.thread.ident is not None:
+            self.pump.stop(time.monotonic() + LATER)
+        elif self.pump is not None:
+            self.pump.after_fork()
+        self._loop.after_fork()
 
     def post(self, call: Callable[[], object]) -> bool:
         """Have it called on the keeper's thread; False when there is none any more."""
@@ -192,17 +196,23 @@ class Keeper:
         self._start_guard()
 
     def _end_guard(self) -> None:
+        """Where nothing is left it has nothing to do, whatever it may be at; else it is left alone with that."""
         guard, self.guard = self.guard, None
         if guard is None:
             return
         guard.close()
-        if guard.child is not None:
-            until = time.monotonic() + LATER
-            while guard.child.ended() is None and time.monotonic() < until:
-                time.sleep(0.002)
-            if guard.child.ended() is None:
-                guard.child.kill()
-            guard.child.reap()
+        child, left = guard.child, any(entry.child is not None for entry in self.entries)
+        if child is None:
+            return
+        if not left:
+            child.kill()
+        until = time.monotonic() + LATER
+        while child.ended() is None and time.monotonic() < until:
+            time.sleep(0.002)
+        if left and child.ended() is None:
+            child.forget()
+        else:
+            child.reap()
 
     # --- launching
 
@@ -314,14 +324,19 @@ class Keeper:
         if entry.child is not child or entry.exit is not None:
             return
         entry.exit = child.ended() or Ended(None)
-        if entry.exit.code is None and not self._warned:
-            self._warned = True
-            _log.warning("process %s: %s", entry.program.name, LOST)
+        if entry.exit.code is None:
+            self.warn_of_loss()
         self._looks.set_aside(entry)
         if self.pump is not None and entry.channel is not None:
             self.pump.drain(entry.channel, partial(self.post, partial(self._ended, entry)))
         else:
             self._ended(entry)
+
+    def warn_of_loss(self) -> None:
+        """Exit codes are lost: told once."""
+        if not self._warned:
+            self._warned = True
+            _log.warning("supervisor: %s", LOST)
 
     def _ended(self, entry: Entry) -> None:
         """It has ended, and all that it has written was read."""

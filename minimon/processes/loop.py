@@ -27,7 +27,12 @@ class Loop:
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self._ear.setblocking(False)
-        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        try:
+            self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        except OSError:  # no descriptor left
+            self._bell.close()
+            self._ear.close()
+            raise
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._timers: list[tuple[float, int, Call]] = []
         self._numbers = 0

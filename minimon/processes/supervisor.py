@@ -136,8 +136,8 @@ class Supervisor:
     def start(self) -> Supervisor:
         """Launch the programs, each as soon as what it depends on is there; returns self, and never waits.
 
-        Raises LifecycleError when it runs already, or there is no thread. What cannot be launched is `failed`. With
-        MINIMON_DISABLED=1 in the environment nothing happens.
+        Raises LifecycleError when it runs already, or there is no thread or descriptor. What cannot be launched is
+        `failed`. With MINIMON_DISABLED=1 in the environment nothing happens.
         """
         self.mind_fork()
         if disabled():
@@ -153,6 +153,18 @@ class Supervisor:
                 process._set(Life(), None, 0)
                 entries.append(Entry(process, gates, process._journal))
             self._notifier = None if self._on_change is None else Notifier(self._on_change, self._notifier)
+            keeper = self._started(entries)
+            self._keeper, self._forced, self._stopped = keeper, False, False
+            self._pid, self._started_at, self._began = os.getpid(), time.time(), time.monotonic()
+            fork.watch(self)
+            fork.watch_exit(self)
+        self._warn()
+        _log.info("supervisor started with %d programs", len(self.programs))
+        return self
+
+    def _started(self, entries: list[Entry]) -> Keeper:
+        """Raises LifecycleError; then nothing is left."""
+        try:
             keeper = Keeper(
                 entries,
                 self._changed,
@@ -163,24 +175,25 @@ class Supervisor:
                 port=self.filled,
                 platform=self.platform,
             )
-            try:
-                if self._notifier is not None:
-                    self._notifier.start()
-                keeper.start()
-            except RuntimeError as error:
-                raise LifecycleError(f"the supervisor got no thread: {error}; raise the system's limit") from error
-            self._keeper, self._forced, self._stopped = keeper, False, False
-            self._pid, self._started_at, self._began = os.getpid(), time.time(), time.monotonic()
-            fork.watch(self)
-            fork.watch_exit(self)
-        self._warn()
-        _log.info("supervisor started with %d programs", len(self.programs))
-        return self
+        except OSError as error:
+            raise LifecycleError(
+                f"the supervisor got no descriptors: {error.strerror}; raise the system's limit"
+            ) from error
+        try:
+            if self._notifier is not None:
+                self._notifier.start()
+            if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+                keeper.warn_of_loss()
+            keeper.start()
+        except RuntimeError as error:
+            keeper.discard()
+            if self._notifier is not None:
+                self._notifier.stop(deadline_in(SECOND))
+            raise LifecycleError(f"the supervisor got no thread: {error}; raise the system's limit") from error
+        return keeper
 
     def _warn(self) -> None:
         """Of what is not as it should be."""
-        if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-            _log.warning("the host ignores SIGCHLD: exit codes of processes are lost, and count as failures")
         for what in self._lacking():
             _log.warning("supervisor: %s", what)
 

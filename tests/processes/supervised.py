@@ -39,7 +39,7 @@ def running(*programs: Program, **options: Any) -> Iterator[Supervisor]:
     supervisor = Supervisor(programs, **{"grace": 3.0, **options})
     if platform is not None:
         supervisor.platform = platform
-    before = children()
+    before = what_is_there()
     try:
         yield supervisor.start()
     finally:
@@ -47,15 +47,19 @@ def running(*programs: Program, **options: Any) -> Iterator[Supervisor]:
     assert [] == nothing_left(before)
 
 
-def nothing_left(before: set[int]) -> list[str]:
-    """What is left of Supervisors, though it was waited for: threads, and children that were not there before."""
-    from support import our_threads, wait_until
+def what_is_there() -> set[str]:
+    """Threads of ours, and children."""
+    from support import our_threads
 
-    def left() -> list[str]:
-        return [*our_threads(), *(f"child {pid}" for pid in sorted(children() - before))]
+    return {*our_threads(), *(f"child {pid}" for pid in children())}
 
-    wait_until(lambda: not left())
-    return left()
+
+def nothing_left(before: set[str]) -> list[str]:
+    """What is left of Supervisors, though it was waited for, that was not there before."""
+    from support import wait_until
+
+    wait_until(lambda: not what_is_there() - before)
+    return sorted(what_is_there() - before)
 
 
 def stats() -> Iterator[tuple[int, list[bytes]]]:
@@ -155,13 +159,18 @@ class Host(NamedTuple):
 
 
 @contextlib.contextmanager
-def host(script: str, *options: str, executable: str = sys.executable, begin: tuple[str, ...] = ()) -> Iterator[Host]:
-    """A host that runs this script. Nothing of it outlives the block, however that ends."""
+def host(
+    script: str, *options: str, begin: tuple[str, ...] = (), fds: tuple[int, ...] = (), stdin: int | None = None
+) -> Iterator[Host]:
+    """A host that runs this script, and inherits these descriptors, whose numbers are its arguments.
+
+    Nothing of it outlives the block, however that ends.
+    """
     mark = uuid.uuid4().hex
-    command = [*begin, executable, "-W", "error", *options, "-c", BEGIN + script]
-    popen = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, MARK: mark}
-    )
+    command = [*begin, sys.executable, "-W", "error", *options, "-c", BEGIN + script, *map(str, fds)]
+    environment = {**os.environ, MARK: mark}
+    pipes: dict[str, Any] = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    popen = subprocess.Popen(command, text=True, env=environment, pass_fds=fds, **pipes)
     try:
         yield Host(popen, mark)
     finally:

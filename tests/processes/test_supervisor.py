@@ -28,6 +28,7 @@ from supervised import (
     running,
     session,
     stubborn,
+    what_is_there,
 )
 from support import descriptors, few, our_threads, python, wait_until
 
@@ -1359,7 +1360,7 @@ def five() -> list[Program]:
 @pytest.mark.slow
 def test_twenty_cycles_leave_nothing() -> None:
     """No thread, no descriptor, no child, no zombie."""
-    before = children()
+    before = what_is_there()
     cycle(five())
     first = descriptors()
     for _ in range(20):
@@ -1370,7 +1371,7 @@ def test_twenty_cycles_leave_nothing() -> None:
 @pytest.mark.long
 def test_two_hundred_cycles_leave_nothing() -> None:
     """Nor memory."""
-    before, programs = children(), five()
+    before, programs = what_is_there(), five()
     for _ in range(20):
         cycle(programs)
     first = descriptors()
