@@ -96,6 +96,7 @@ def test_it_tells_nobody_twice(guard: Guard, launch: Any, tmp_path: pathlib.Path
     assert (Ended(0), Ended(-KILL)) == (over(guard), child.ended())
 
 
+@pytest.mark.slow
 def test_it_finds_what_was_being_launched(guard: Guard, launch: Any) -> None:
     """By its token."""
     child = launch("sleep", "60", env={**os.environ, TOKEN: guard.announce()})
@@ -354,6 +355,7 @@ tell(child.pid)
 """
 
 
+@pytest.mark.slow
 def test_what_was_being_launched_ends_too(host: Any) -> None:
     """The host was killed before it could say the pid."""
     assert host(PENDING).kill()

@@ -259,7 +259,8 @@ def test_one_that_is_stopped_hears_its_signal(launch: Any, tmp_path: pathlib.Pat
     child = launch(*trapping(path))
     wait_until(path.exists)
     child.signal(signal.SIGSTOP)
-    wait_until(lambda: b") T " in pathlib.Path(f"/proc/{child.pid}/stat").read_bytes())
+    stat = pathlib.Path(f"/proc/{child.pid}/stat")
+    wait_until(lambda: stat.read_bytes().rpartition(b")")[2].split()[0] in (b"T", b"D"))  # D where it has just forked
     guard_of(f"add {child.pid} {TERM} 5").end()
     assert Ended(7) == child.ended()
 
