@@ -84,41 +84,45 @@ def kill(pid: int, members: list[int]) -> None:
 class Guard:
     """The sessions to be ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, search: float = SEARCH) -> None:
+        self.search = search
         self.groups: dict[int, tuple[int, float]] = {}
         self.empty: dict[int, int] = {}
         self.tried, self.end_of_tried = "", (0, 0.0)
-        self.told = False
+        self.told: set[int] = set()
 
     def hear(self, line: str) -> None:
-        """One line of the host."""
-        word, *rest = line.split()
-        if word == "try":
-            self.tried, self.end_of_tried = rest[0], (int(rest[1]), float(rest[2]))
-        elif word == "add":
-            self.groups[int(rest[0])] = int(rest[1]), float(rest[2])
-            self.tried = ""
-        elif word == "del":
-            self.groups.pop(int(rest[0]), None)
-        elif word == "told":
-            self.told = True
+        """One line of the host; what cannot be understood is passed over, for who ends by it would end nobody."""
+        word, *rest = line.split() or [""]
+        try:
+            if word == "try":
+                self.tried, self.end_of_tried = rest[0], (int(rest[1]), float(rest[2]))
+            elif word == "add":
+                self.groups[int(rest[0])] = int(rest[1]), float(rest[2])
+                self.tried = ""
+            elif word == "del":
+                self.groups.pop(int(rest[0]), None)
+            elif word == "told":
+                self.told.update(self.groups)
+        except (IndexError, ValueError):
+            return
 
     def end(self) -> None:
         """End them all."""
         begun = time.monotonic()
         deadlines: dict[int, float] = {}
         while time.monotonic() < max([begun, *deadlines.values()]) + LAST:
-            if self.tried and time.monotonic() < begun + SEARCH:
+            if self.tried and time.monotonic() < begun + self.search:
                 for late in sessions_of(self.tried):
                     self.groups.setdefault(late, self.end_of_tried)
             for pid, (number, timeout) in self.groups.items():
                 if pid not in deadlines:
                     deadlines[pid] = time.monotonic() + timeout
-                    if not self.told:
+                    if pid not in self.told:
                         send(pid, number)
                         send(pid, signal.SIGCONT)
             self.sweep(deadlines)
-            if not self.groups and not (self.tried and time.monotonic() < begun + SEARCH):
+            if not self.groups and not (self.tried and time.monotonic() < begun + self.search):
                 return
             time.sleep(STEP)
 
@@ -157,7 +161,7 @@ def listen(guard: Guard, host: int) -> None:
             continue
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            guard.hear(line.decode())
+            guard.hear(line.decode("ascii", "replace"))
         if not data:
             return
 
