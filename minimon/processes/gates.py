@@ -8,8 +8,8 @@
     {"file": "run/web.pid"}                                     is there, from the program's `cwd`
     {"all": [...]}, {"any": [...]}                              all of these, or one of them
 
-or a callable without arguments that returns None or a true value, or a Verifier. Each takes `timeout`, 30 s until it
-must hold, and `interval`, 0.5 s between two looks. `live` is looked at once the program is up; what did not hold for
+or a callable without arguments that returns None or a true value, or a Verifier. The whole takes `timeout`, 30 s until
+it must hold, and `interval`, 0.5 s between two looks. `live` is looked at once the program is up; what did not hold for
 `timeout` seconds in a row makes it end, and be launched again if its `restart` says so.
 """
 
@@ -72,6 +72,8 @@ class Gate(NamedTuple):
     """What has to be looked for in the output."""
     ends: tuple[int, ...] = ()
     """Exit codes that are good ones."""
+    at_end: Look | None = None
+    """The same of a process that has ended, where an exit code may be a good one: nothing else is asked."""
     blocks: bool = False
     """Whether a look takes as long as it takes, and is the last."""
 
@@ -118,6 +120,8 @@ def compile_gate(where: str, spec: Any, shared: Shared | None = None, tell: TELL
 
 def _written(where: str, spec: Mapping[str, Any], shared: Shared, depth: int) -> Gate:
     kinds = [key for key in KINDS if key in spec]
+    if depth and any(key in spec for key in SETTINGS):
+        raise ConfigError(f"{where}: timeout and interval are those of the whole; give them beside the outermost")
     if depth > NESTED:
         raise ConfigError(f"{where} is nested too deep")
     if len(kinds) != 1:
@@ -201,7 +205,7 @@ def _logged(at: str, value: Any) -> Gate:
     def look(run: Run, timeout: float) -> str:
         return "" if run.logged(value) else f"no line fits {value!r:.60}"
 
-    return Gate(look, at_once=True, patterns=(value,))
+    return Gate(look, at_once=True, patterns=(value,), at_end=look)
 
 
 def _executed(at: str, value: Any) -> Gate:
@@ -238,7 +242,7 @@ def _exited(at: str, value: Any) -> Gate:
             return "it has not ended"
         return "" if run.code == value else f"it has ended with code {run.code}, expected {value}"
 
-    return Gate(look, at_once=True, ends=(value,))
+    return Gate(look, at_once=True, ends=(value,), at_end=look)
 
 
 def _filed(at: str, value: Any) -> Gate:
@@ -259,7 +263,12 @@ def _joined(parts: list[Gate], every: bool) -> Gate:
         at_once=all(part.at_once for part in parts),
         patterns=tuple(pattern for part in parts for pattern in part.patterns),
         ends=tuple(code for part in parts for code in part.ends),
+        at_end=lambda run, timeout: join([part._replace(look=part.at_end or _gone) for part in parts], run, timeout),
     )
+
+
+def _gone(run: Run, timeout: float) -> str:
+    return "it has ended"
 
 
 def _all_of(parts: list[Gate], run: Run, timeout: float) -> str:

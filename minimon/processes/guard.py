@@ -6,29 +6,32 @@ uWSGI), it would start the host again; there, and on Windows, is none.
 
 from __future__ import annotations
 
-import contextlib
 import marshal
 import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from typing import Any
 
-from .child import Child, spawn
+from .child import GROUPS, Child, is_plain_python, spawn
+from .output import has_room
 
+PATIENCE = 1.0
+"""Seconds that it may take to read what it is told."""
 START = "import marshal, sys; exec(marshal.load(open(0, 'rb', 0, closefd=False)))"
 """What a Python is told to run: the code of `guarding` comes first on its standard input."""
 
 
 def lacking() -> str:
     """Why there can be no guard; "" where there can."""
-    if not hasattr(os, "killpg"):
+    if not GROUPS:
         return "this system has no process groups"
     if getattr(sys, "frozen", False):
         return "the program is frozen: it would start itself again"
-    name = os.path.basename(sys.executable or "")
-    if not name.startswith(("python", "pypy")) or not os.access(sys.executable, os.X_OK):
+    if not is_plain_python() or not os.access(sys.executable, os.X_OK):
+        name = os.path.basename(sys.executable or "")
         return f"{name or 'sys.executable'} is no plain Python: it would start the host again"
     return ""
 
@@ -40,6 +43,10 @@ def _code() -> bytes:
     spec: Any = guarding.__spec__
     code = spec.loader.get_code(spec.name)
     return marshal.dumps(code)
+
+
+def _line(*words: object) -> str:
+    return " ".join(f"{word:g}" if isinstance(word, float) else str(word) for word in words) + "\n"
 
 
 class Guard:
@@ -55,7 +62,6 @@ class Guard:
         reading, self._fd = os.pipe()
         try:
             os.set_blocking(self._fd, False)
-            os.write(self._fd, _code())
             command = [sys.executable, "-I", "-S", "-c", START, "minimon-guard", str(os.getpid())]
             self.child = spawn(command, stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         except BaseException:
@@ -63,8 +69,8 @@ class Guard:
             raise
         finally:
             os.close(reading)
-        for life in lives:
-            self.add(*life)
+        self._write(_code())
+        self._write("".join(_line("add", *life) for life in lives).encode())
         return self.child
 
     @property
@@ -77,25 +83,36 @@ class Guard:
         before it could say the pid.
         """
         token = secrets.token_hex(8)
-        self._say(f"try {token} {number} {timeout:g}")
+        self._write(_line("try", token, number, timeout).encode())
         return token
 
     def add(self, pid: int, number: int, timeout: float) -> None:
         """It runs."""
-        self._say(f"add {pid} {number} {timeout:g}")
+        self._write(_line("add", pid, number, timeout).encode())
 
     def remove(self, pid: int) -> None:
         """All of its session has ended."""
-        self._say(f"del {pid}")
+        self._write(_line("del", pid).encode())
 
     def told(self) -> None:
         """The interpreter exits, and everyone has got the signal already. Any thread."""
-        self._say("told")
+        self._write(b"told\n")
 
-    def _say(self, line: str) -> None:
-        """A guard that has ended is launched anew by the keeper, and is told all then."""
-        with contextlib.suppress(OSError):
-            os.write(self._fd, f"{line}\n".encode())
+    def _write(self, data: bytes) -> None:
+        """All of it, in order. One that has ended is launched anew by the keeper, and is told all then; so is one that
+        takes nothing any more, once it was ended.
+        """
+        view, until = memoryview(data), time.monotonic() + PATIENCE
+        while view and self._fd >= 0:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except BlockingIOError:
+                if not has_room(self._fd, max(0.0, until - time.monotonic())):
+                    self.close()
+                    if self.child is not None:
+                        self.child.kill()
+            except OSError:
+                return
 
     def close(self) -> None:
         """It ends what is left, and then itself."""

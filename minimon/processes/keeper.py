@@ -345,8 +345,7 @@ class Keeper:
         assert run is not None
         run.code, run.ended = code, True
         life = entry.life
-        asked = life.state is State.STARTING and ready is not None and (ready.at_once or ready.ends)
-        if asked and ready is not None and not ready.look(run, 0.05):
+        if life.state is State.STARTING and ready is not None and ready.at_end and not ready.at_end(run, 0.0):
             life = met(life, True, now)
         expected = code == 0 or (ready is not None and life.met and code in ready.ends)
         self._turn_to(entry, ended(life, entry.program.restart, code, expected, now, random.random()))

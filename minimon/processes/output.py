@@ -228,7 +228,7 @@ class HostSink:
 
     def _flush(self, fd: int, most: int) -> None:
         for _ in range(most):
-            if not self.pending or not _has_room(fd):
+            if not self.pending or not has_room(fd):
                 return
             try:
                 written = os.write(fd, self.pending[:PIECE])
@@ -265,13 +265,14 @@ def _terminal(fd: int) -> int:
         return -1
 
 
-def _has_room(fd: int) -> bool:
+def has_room(fd: int, seconds: float = 0.0) -> bool:
+    """Whether something can be written there, within so many seconds."""
     try:
-        return bool(select.select((), (fd,), (), 0)[1])
+        return bool(select.select((), (fd,), (), seconds)[1])
     except ValueError:  # a descriptor too large for select(2)
         poll = select.poll()
         poll.register(fd, select.POLLOUT)
-        return bool(poll.poll(0))
+        return bool(poll.poll(int(seconds * 1000)))
     except OSError:
         return True  # then writing says what is wrong
 
@@ -284,7 +285,7 @@ class Journal:
         # Guards what follows. A leaf.
         self._lock = threading.Lock()
         self._kept = bytearray()
-        self.total = 0
+        self.total = self.runs = 0
         self._begun = 0  # the total at the last launch
         self._watched: list[tuple[re.Pattern[str], Callable[[], None]]] = []
         self._line = b""
@@ -292,6 +293,7 @@ class Journal:
     def begin(self, watched: Sequence[tuple[re.Pattern[str], Callable[[], None]]]) -> None:
         """A new run: call each function once, on the pump's thread, when a line has been written that fits."""
         with self._lock:
+            self.runs += 1
             self._watched, self._line, self._begun = list(watched), b"", self.total
 
     def watch_only(self, patterns: Container[str]) -> None:
@@ -299,8 +301,8 @@ class Journal:
         with self._lock:
             self._watched = [each for each in self._watched if each[0].pattern in patterns]
 
-    def add(self, data: Buffer) -> None:
-        """Called by the pump; the data is another one afterwards."""
+    def add(self, data: Buffer, run: int | None = None) -> None:
+        """Called by the pump; the data is another one afterwards. What an earlier run has left is not looked at."""
         met = []
         with self._lock:
             self.total += len(data)
@@ -308,7 +310,7 @@ class Journal:
                 self._kept += data[-RING:]
                 if len(self._kept) > 2 * RING:
                     del self._kept[:-RING]
-            if self._watched:
+            if self._watched and run in (None, self.runs):
                 met = self._fitting(data)
         if self.sink is not None:
             self.sink.write(data)
@@ -369,7 +371,7 @@ class Channel:
     """The reading ends of one run's pipes."""
 
     def __init__(self, journal: Journal) -> None:
-        self.journal = journal
+        self.journal, self.run = journal, journal.runs
         self.fds: dict[int, HostSink | None] = {}
 
     def add(self, host: HostSink | None) -> int:
@@ -457,7 +459,7 @@ class Pump:
         if size >= MUCH and fd not in self._wide:
             self._widen(fd)
         host, data = channel.fds[fd], self._block[:size]
-        channel.journal.add(data)
+        channel.journal.add(data, channel.run)
         if host is not None:
             host.write(data)
             host.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import subprocess
 import threading
 import time
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import LifecycleError
 from .lifecycle import SERVING, Life, State
-from .output import Journal
+from .output import Journal, has_room
 
 if TYPE_CHECKING:
     from .child import Child
@@ -185,11 +184,14 @@ class Process:
             raise LifecycleError(f"process {self.name!r} has no standard input; make its program with stdin=True")
         view = memoryview(data.encode() if isinstance(data, str) else data)
         end = time.monotonic() + PATIENCE
-        os.set_blocking(pipe.fileno(), False)
-        while view:
-            if not select.select((), (pipe,), (), max(0.0, end - time.monotonic()))[1]:
-                raise TimeoutError(f"process {self.name!r} has read nothing for {PATIENCE:g} s")
-            view = view[os.write(pipe.fileno(), view) :]
+        try:
+            os.set_blocking(pipe.fileno(), False)
+            while view:
+                if not has_room(pipe.fileno(), max(0.0, end - time.monotonic())):
+                    raise TimeoutError(f"process {self.name!r} has read nothing for {PATIENCE:g} s")
+                view = view[os.write(pipe.fileno(), view) :]
+        except ValueError:  # it has ended meanwhile, and the pipe is closed
+            raise LifecycleError(f"process {self.name!r} does not run") from None
 
     def _running(self) -> Child:
         with self._known():
