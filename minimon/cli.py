@@ -151,7 +151,8 @@ def _add_supervise(commands: Any) -> None:
     made.add_argument("-l", "--logfile", metavar="FILE", help="where messages go, in place of the terminal")
     made.add_argument("-V", "--version", action="store_true", help="say the version")
     made.add_argument("--check", action="store_true", help="only say whether the file is right")
-    made.set_defaults(run=[])
+    made.set_defaults(run=None)
+    made.usage = f"{made.prog} [-f FILE] [-d] [-v] [-w] [-l FILE] [-V] [--check] [-- COMMAND ...]"
 
 
 def _add_ctl(commands: Any) -> None:
@@ -161,7 +162,7 @@ def _add_ctl(commands: Any) -> None:
         _ctl,
         "ask a running `supervise`, or any server of a Supervisor, over HTTP",
     )
-    made.add_argument("verb", choices=("list", "start", "stop", "restart", "log"), help="what to do")
+    made.add_argument("verb", choices=("list", "start", "stop", "restart", "log", "shutdown"), help="what to do")
     made.add_argument("names", metavar="NAME", nargs="*", help="of a process, or its id")
     made.add_argument("--url", default="http://127.0.0.1:5001", help="where it is served (http://127.0.0.1:5001)")
     made.add_argument("--token", metavar="T", default=os.environ.get("MINIMON_TOKEN"), help="or MINIMON_TOKEN")
@@ -270,7 +271,7 @@ def _perform(argv: Sequence[str] | None, output: Output) -> int:
         args = top.parse_args(words[:at])
     except SystemExit as end:  # argparse has said what there was to say
         return USAGE_OF_SUPERVISE if supervises and end.code == USAGE else int(end.code or 0)
-    if supervises:
+    if supervises and at < len(words):
         args.run = words[at + 1 :]
     if args.perform is None:
         top.print_help(sys.stderr)
@@ -546,7 +547,7 @@ def _supervise(args: argparse.Namespace, output: Output) -> int:
 
 
 def _ctl(args: argparse.Namespace, output: Output) -> int:
-    from .cli_supervise import ctl
+    from .cli_ctl import ctl
 
     try:
         return ctl(args, output, _complain)

@@ -1,22 +1,22 @@
-"""The commands `supervise` and `ctl`: programs of a file, a command beside them, and what is asked over HTTP."""
+"""The command `supervise`: programs of a file, in the foreground or as a daemon, and a command beside them."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
+import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from . import __version__
-from .errors import ConfigError, LifecycleError, MinimonError, WaitTimeout
+from .errors import ConfigError, LifecycleError, MinimonError, PortError, WaitTimeout, did_you_mean
 from .text import short
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from .processes.supervisor import Supervisor
     from .table import Output
 
-PATIENCE = 90.0
-"""Seconds that `ctl` waits for an answer."""
 LINES = 20
+"""Last lines of a process that has failed."""
+ENDS = {"failed": "has failed", "exited": "has ended"}
+SLOW = 1.0
+"""Seconds of stopping, after which that is told."""
 SIGNALS = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP")
 
 
@@ -69,7 +71,7 @@ class _Events:
 def supervise(args: argparse.Namespace, output: Output, complain: Callable[[object, int], int]) -> int:
     """Launch what a file says, and keep it running; the exit code."""
     from .processes import daemon, pymanager
-    from .processes.pymanager import FINE, NO_FILE, NOTHING, UNLAUNCHED, UNREADABLE, WRONG
+    from .processes.pymanager import FINE, NO_FILE, NOTHING, UNLAUNCHED, UNREADABLE, USAGE, WRONG
 
     if args.version:
         output.line(f"minimon {__version__}")
@@ -87,31 +89,51 @@ def supervise(args: argparse.Namespace, output: Output, complain: Callable[[obje
     if args.check:
         output.line(f"{args.file}: {len(plan.programs)} process{'es' * (len(plan.programs) != 1)}, nothing is wrong")
         return FINE
+    if args.run is not None:
+        wrong = "-- wants a COMMAND" if not args.run else "-d and a COMMAND do not go together" if args.daemon else ""
+        wrong = wrong or _unknown_port(args.run, plan)
+        if wrong:
+            return complain(f"supervise: {wrong}", USAGE)
     logfile = args.logfile or plan.logfile
     if not args.daemon:
-        return _Command(args, plan, complain, logfile).perform(None)
+        return _Command(args, plan, logfile).perform(None)
     try:
         became = daemon.become_daemon(logfile)
     except OSError as error:
         return complain(f"{logfile}: cannot be written: {error.strerror}", UNLAUNCHED)
     if isinstance(became, daemon.Parent):
-        return complain(became.text, became.code) if became.text else became.code
-    code = FINE
+        for line in became.text.splitlines():
+            _print(line, sys.stderr)
+        return became.code
     try:
-        code = _Command(args, plan, complain, None).perform(became)
+        return _Command(args, plan, None).perform(became)
     except BaseException as error:
-        became.tell(UNLAUNCHED, f"{type(error).__name__}: {short(error)}")
+        told = isinstance(error, (PortError, LifecycleError))
+        became.tell(UNLAUNCHED, str(error) if told else f"{type(error).__name__}: {short(error)}")
         raise
-    return code
+
+
+def _unknown_port(command: list[str], plan: Plan) -> str:
+    """What is wrong with {port:NAME} in a command; "" for nothing."""
+    from .processes.gates import ports_in
+    from .processes.program import ports_of
+
+    known = {name for program in plan.programs for name in ports_of(program)}
+    wrong = next((name for name in ports_in(command) if name not in known), None)
+    return "" if wrong is None else f"no process has {{port:{wrong}}}; {did_you_mean(wrong, known) if known else ''}"
+
+
+def _print(line: str, file: IO[str] | None) -> None:
+    """A line for people: what belongs to the line before is left as it is."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line if line.startswith(" ") else f"minimon: {line}", file=file, flush=True)
 
 
 class _Command:
     """One run of `supervise`."""
 
-    def __init__(
-        self, args: argparse.Namespace, plan: Plan, complain: Callable[[object, int], int], logfile: str | None
-    ) -> None:
-        self._args, self._plan, self._complain = args, plan, complain
+    def __init__(self, args: argparse.Namespace, plan: Plan, logfile: str | None) -> None:
+        self._args, self._plan = args, plan
         self._verbose = 2 if args.debug else 1 if args.verbose else plan.verbose
         self._logfile = logfile
         self._log: IO[str] | None = None
@@ -139,43 +161,55 @@ class _Command:
     def _run(self, supervisor: Supervisor, daemon: Daemon | None) -> int:
         from .processes.pymanager import FINE, UNLAUNCHED
 
+        begun = time.monotonic()
         try:
-            if not self._await_ready(supervisor):
-                return FINE
+            ended = self._await_ready(supervisor)
         except MinimonError as error:
             if daemon is not None:
                 daemon.tell(UNLAUNCHED, str(error))
             self._fail(str(error))
             return UNLAUNCHED
-        if daemon is not None:
-            daemon.tell(FINE)
+        if ended is not None:  # 0, as ever, but for who waits for a COMMAND that was not run
+            if self._args.run:
+                self._fail("told to end before all were ready; COMMAND was not run")
+            return ended if self._args.run else FINE
+        self._tell_ready(supervisor, time.monotonic() - begun, daemon)
         if self._args.run:
             return self._beside(supervisor)
         self._keep(supervisor)
-        return FINE
+        return UNLAUNCHED if any(each.state == "failed" for each in supervisor.processes) else FINE
+
+    def _tell_ready(self, supervisor: Supervisor, seconds: float, daemon: Daemon | None) -> None:
+        """On a terminal, and by the parent of a daemon that has one: else nothing is said that was not asked for."""
+        count = len(supervisor.processes)
+        ports = ", ".join(f"{name} {port}" for name, port in supervisor.ports.items())
+        told = f"{'all ' * (count > 1)}{count} process{'es' * (count > 1)} up after {seconds:.1f} s"
+        told += f"; ports: {ports}" * bool(ports)
+        told += f"; http://127.0.0.1:{self._plan.port}/" if self._plan.port else ""
+        if daemon is not None:
+            told += f"; process {os.getpid()}, which ends all"
+            daemon.tell(0, told if daemon.terminal else "")
+        elif sys.stderr is not None and sys.stderr.isatty() and self._log is None and not self._args.run:
+            self._fail(told)
 
     def _fail(self, text: str) -> None:
         """Several lines on stderr: what has failed, and its last lines."""
         for line in text.splitlines():
-            self._complain_line(line)
+            _print(line, self._log or sys.stderr)
 
-    def _complain_line(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            print(line if line.startswith(" ") else f"minimon: {line}", file=self._log or sys.stderr, flush=True)
-
-    def _await_ready(self, supervisor: Supervisor) -> bool:
-        """True when all are ready, False when it was told to end. Raises NotReadyError."""
+    def _await_ready(self, supervisor: Supervisor) -> int | None:
+        """None when all are ready, a code when it was told to end. Raises NotReadyError."""
         while True:
             try:
                 supervisor.wait_ready(0.0, once=True)
-                return True
+                return None
             except WaitTimeout:
                 pass
             except LifecycleError:  # somebody has told it to end
-                return False
-            kind, _ = self._events.next()
+                return 1
+            kind, what = self._events.next()
             if kind in ("signal", "shutdown"):
-                return False
+                return 128 + int(what) if kind == "signal" else 1
 
     def _keep(self, supervisor: Supervisor) -> None:
         """Until it is told to end, or all have ended and nobody wants to keep it alive."""
@@ -183,21 +217,33 @@ class _Command:
             states = [each.life for each in supervisor.processes]
             if not self._plan.keep_alive and not any(life.up or life.state == "backoff" for life in states):
                 return
-            if self._events.next()[0] in ("signal", "shutdown"):
+            kind, what = self._events.next()
+            self._tell_failure(kind, what)
+            if kind in ("signal", "shutdown"):
                 return
 
+    def _tell_failure(self, kind: str, change: Any) -> None:
+        """One that was up is given up, or has ended badly beside a COMMAND: told with its last lines."""
+        if kind != "change" or not (change.after == "failed" or (self._args.run and change.after == "exited")):
+            return
+        if change.why:
+            self._fail(f"process {change.name!r} {ENDS[change.after]}: {change.why}")
+            for line in change.process.log(LINES):
+                self._fail(f"    {line}")
+
     def _stop(self, supervisor: Supervisor) -> None:
-        """Stop all; a second SIGINT meanwhile kills."""
+        """Stop all; SIGINT meanwhile kills, if it is the second."""
         thread = threading.Thread(target=self._stopped, args=(supervisor,), name="minimon-stop", daemon=True)
         thread.start()
-        if any(each.life.up for each in supervisor.processes) and sys.stderr is not None and sys.stderr.isatty():
-            self._complain_line("stopping; SIGINT again ends all at once")
-        while True:
-            kind, what = self._events.next()
+        kind, told, begun = "", False, time.monotonic()
+        while kind != "stopped":
+            kind, what = self._events.next(max(0.0, begun + SLOW - time.monotonic()) if not told else 3600.0)
             if kind == "signal" and what == signal.SIGINT:
                 supervisor.kill()
-            if kind == "stopped":
-                return
+            if not kind and not told:
+                told = True
+                if sys.stderr is not None and sys.stderr.isatty():
+                    self._fail("stopping; SIGINT ends all at once")
 
     def _stopped(self, supervisor: Supervisor) -> None:
         try:
@@ -213,23 +259,18 @@ class _Command:
         try:
             process = subprocess.Popen(command)
         except OSError as error:
-            self._complain_line(f"{command[0]}: {error.strerror}")
+            self._fail(f"{command[0]}: {error.strerror}")
             return 127 if isinstance(error, FileNotFoundError) else 126
         threading.Thread(target=self._wait_for, args=(process,), name="minimon-command", daemon=True).start()
         while True:
             kind, what = self._events.next()
+            self._tell_failure(kind, what)
             if kind == "command":
-                break
+                return int(what) if what >= 0 else 128 - int(what)
             if kind == "signal" and what != signal.SIGINT:  # the terminal has sent that to the command as well
                 process.send_signal(what)
             elif kind == "shutdown":
                 process.terminate()
-        for each in supervisor.processes:
-            if each.state == "failed" or (each.state == "exited" and each.why):
-                self._fail(f"process {each.name!r} is {each.state}: {each.why}")
-                for line in each.log(LINES):
-                    self._complain_line(f"    {line}")
-        return int(what) if what >= 0 else 128 - int(what)
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
         self._events.tell("command", process.wait())
@@ -280,8 +321,15 @@ class _Command:
         from .processes.listener import Listener
         from .serve.server import HealthCheckServer
 
-        with HealthCheckServer(port=self._plan.port).serving(Listener(supervisor)):
+        try:
+            server = HealthCheckServer(port=self._plan.port).start(Listener(supervisor))
+        except PortError as error:
+            told = f"port {self._plan.port} cannot be had: {os.strerror(error.errno or 0)}; is another supervise there?"
+            raise PortError(error.errno, f"{told} say another as http.port") from error
+        try:
             yield
+        finally:
+            server.stop()
 
 
 class _Printer(logging.Handler):
@@ -292,89 +340,4 @@ class _Printer(logging.Handler):
         self._print = line
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._print(record.getMessage())
-
-
-# --- ctl
-
-
-def ctl(args: argparse.Namespace, output: Output, complain: Callable[[object, int], int]) -> int:
-    """Ask a running `supervise`, or any server that serves a Supervisor; the exit code."""
-    needs_name = args.verb != "list"
-    if needs_name and not args.names:
-        return complain(f"ctl: {args.verb} of which process? say its name", 2)
-    if args.verb == "list":
-        return _list(args, output, complain)
-    codes = [
-        _log(args, name, output, complain) if args.verb == "log" else _do(args, name, output, complain)
-        for name in args.names
-    ]
-    return max(codes)
-
-
-def _ask(args: argparse.Namespace, method: str, path: str) -> tuple[int, Any, str]:
-    """Code, document and text of an answer; code 0 and why, where there is none. Raises ConfigError."""
-    from .probes.http import HttpProbe
-
-    more = {"bearer": args.token} if args.token else {}
-    response = HttpProbe(f"{args.url.rstrip('/')}{path}", method=method, max_body=16 << 20, **more)(PATIENCE)
-    if response.error is not None or response.status_code is None:
-        why = response.error.detail if response.error is not None else "no answer"
-        return 0, None, f"{args.url}: {why}"
-    text = response.text
-    with contextlib.suppress(ValueError):
-        return response.status_code, json.loads(text), text
-    return response.status_code, None, text
-
-
-def _why(code: int, document: Any, text: str) -> str:
-    """What an answer says is wrong."""
-    error = document.get("error") if isinstance(document, dict) else None
-    if isinstance(error, dict):
-        error = error.get("message")
-    process = document.get("process") if isinstance(document, dict) else None
-    if not error and isinstance(process, dict):
-        error = f"it is {process.get('state')}: {process.get('why')}"
-    return str(error or text or "no answer") if code else text
-
-
-def _list(args: argparse.Namespace, output: Output, complain: Callable[[object, int], int]) -> int:
-    from .model import span
-
-    code, document, text = _ask(args, "GET", "/processes")
-    if code != 200 or not isinstance(document, dict):
-        return complain(f"ctl: {_why(code, document, text)}", 1)
-    if args.json:
-        output.line(json.dumps(document))
-        return 0
-    views = document["processes"]
-    wide = max([4, *(len(view["name"]) for view in views)])
-    output.line(f"{'ID':>3}  {'NAME':<{wide}}  {'STATE':<8}  {'PID':>7}  {'UP':>7}  {'RESTARTS':>8}  ")
-    for view in views:
-        up = span(view["uptime_s"]) if view["uptime_s"] is not None else "-"
-        pid = view["pid"] or "-"
-        told = view["why"] or (f"exit code {view['code']}" if view["state"] == "exited" else "")
-        line = f"{view['id']:>3}  {view['name']:<{wide}}  {view['state']:<8}  {pid:>7}  {up:>7}  {view['restarts']:>8}"
-        output.line(short(f"{line}  {told}".rstrip(), max(output.width, 60)))
-    return 0
-
-
-def _do(args: argparse.Namespace, name: str, output: Output, complain: Callable[[object, int], int]) -> int:
-    code, document, text = _ask(args, "POST", f"/processes/{quote(name, safe='')}/{args.verb}")
-    if code != 200 or not isinstance(document, dict):
-        return complain(f"ctl: {args.verb} {name}: {_why(code, document, text)}", 1)
-    view = document["process"]
-    output.line(json.dumps(document) if args.json else f"{view['name']}: {view['state']}{_with_pid(view)}")
-    return 0
-
-
-def _with_pid(view: dict[str, Any]) -> str:
-    return f", pid {view['pid']}" if view["pid"] else ""
-
-
-def _log(args: argparse.Namespace, name: str, output: Output, complain: Callable[[object, int], int]) -> int:
-    code, document, text = _ask(args, "GET", f"/processes/{quote(name, safe='')}/log?tail={args.lines}")
-    if code != 200:
-        return complain(f"ctl: log {name}: {_why(code, document, text)}", 1)
-    output.write(text)
-    return 0
+        self._print(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(record.created))} {record.getMessage()}")

@@ -111,6 +111,7 @@ PROCESS_DOCUMENT = {
     "processes.NAME.dropped_bytes": "of these, what could not be passed on to its file or stream in time",
     "processes.NAME.log": "the last lines that it has written",
     "events": "the latest changes: at, process, kind, before, after, detail",
+    "ports": "by name, those that stand in place of {port:NAME}",
     "guard_pid": "the small process that ends all when the host was killed; null for none",
     "lacking": "what this system, or this host, does not offer",
 }

@@ -35,7 +35,7 @@ processes.supervisor processes.listener processes.pymanager processes.daemon
 polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
 hosting.board hosting.sharing hosting.ports life monitor
 testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing selftest
-config reference table once cli_wait cli_supervise cli __main__
+config reference table once cli_wait cli_supervise cli_ctl cli __main__
 """.split()
 """The rooms from top to bottom: the way of a poll, then its readers, then who owns them all."""
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 
-FIRST_FAILED, SECOND_FAILED, LOST = 6, 7, 5
+FIRST_FAILED, SECOND_FAILED, LOST, INTERRUPTED = 6, 7, 5, 130
 """Exit codes: no fork, no second fork, and a daemon that ended before it said how it went."""
 
 
 class Daemon:
     """What the daemon holds of its parent: one word, said once."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, terminal: bool = False) -> None:
         self._fd = fd
+        self.terminal = terminal
+        """Whether the parent has one, on which it tells people."""
 
     def tell(self, code: int, text: str = "") -> None:
         """How the launch went: the parent prints the text, and exits with the code."""
@@ -39,6 +42,7 @@ def become_daemon(logfile: str | None = None) -> Daemon | Parent:
     """
     if not hasattr(os, "fork"):
         return Parent(FIRST_FAILED, "this system has no fork: leave -d out, and have it started in the background")
+    terminal = os.isatty(2)
     output = (
         os.open(logfile, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if logfile else os.open(os.devnull, os.O_RDWR)
     )
@@ -59,6 +63,7 @@ def become_daemon(logfile: str | None = None) -> Daemon | Parent:
         Daemon(writing).tell(SECOND_FAILED, f"second fork failed: {error.strerror}")
         os._exit(0)
     if second:
+        os.write(writing, b"%d\n" % second)
         os._exit(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -66,14 +71,23 @@ def become_daemon(logfile: str | None = None) -> Daemon | Parent:
     os.dup2(output, 2)
     for fd in {nothing, output} - {0, 1, 2}:
         os.close(fd)
-    return Daemon(writing)
+    return Daemon(writing, terminal)
 
 
-def _await(reading: int, pid: int) -> Parent:
-    """In the parent: what the daemon tells."""
-    os.waitpid(pid, 0)
-    with open(reading, "rb") as pipe:
-        said = pipe.read()
+def _await(reading: int, child: int) -> Parent:
+    """In the parent: what the daemon tells. Who ends the parent meanwhile ends the daemon."""
+    os.waitpid(child, 0)
+    with open(reading, "rb", 0) as pipe:
+        line = pipe.readline()
+        pid = int(line) if line[:-1].isdigit() else 0
+        said = b"" if pid else line
+        try:
+            said += pipe.read()
+        except KeyboardInterrupt:
+            if pid:
+                os.kill(pid, signal.SIGTERM)
+                pipe.read()
+            return Parent(INTERRUPTED, "interrupted before all were ready")
     if not said:
         return Parent(LOST, "the daemon has ended before its processes were launched")
     return Parent(said[0], said[1:].decode("utf-8", "replace"))

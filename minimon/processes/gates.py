@@ -89,6 +89,13 @@ def frozen(where: str, value: Any, depth: int = 0) -> Any:
     return value
 
 
+def ports_in(value: Any) -> set[str]:
+    """The names of {port:NAME} in a text, or in a list or dict of them."""
+    found: set[str] = set()
+    with_ports(value, lambda name: found.add(name) or 1)
+    return found
+
+
 def with_ports(value: Any, port: Callable[[str], int]) -> Any:
     """The same value with a number in place of each {port:NAME}."""
     if isinstance(value, str):
@@ -191,7 +198,7 @@ def _polled(at: str, where: str, kind: str, value: Any, rest: dict[str, Any], sh
 
 def _seen(prepared: Prepared, timeout: float) -> str:
     result = observe(prepared._replace(timeout=timeout), SystemClock())
-    return "" if result.ok else f"{result.reason}: {result.detail}" if result.detail else result.reason
+    return "" if result.ok else result.detail or result.reason
 
 
 def _logged(at: str, value: Any) -> Gate:

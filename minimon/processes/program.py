@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from ..errors import ConfigError, did_you_mean
 from ..probes import Shared
 from ..text import scrub
-from .gates import Gate, compile_gate, frozen, with_ports
+from .gates import Gate, compile_gate, frozen, ports_in, with_ports
 from .lifecycle import CONDITIONS, Restart
 from .verifiers import TELL
 
@@ -302,6 +302,21 @@ def _output(where: str, value: Any) -> Output:
     if "count" in sizes:
         sizes["files"] = sizes.pop("count")
     return Output("file", path)._replace(**sizes)
+
+
+def ports_of(program: Program) -> set[str]:
+    """The names of the ports that a program is told, on its command line or by its environment."""
+    return ports_in([program.command, dict(program.env), program.cwd, program.env_file])
+
+
+def check_ports(programs: Sequence[Program]) -> None:
+    """That a port that is looked at is one that some program is told. Raises ConfigError."""
+    known = {name for program in programs for name in ports_of(program)}
+    for program in programs:
+        for key, asked in (("ready", program.ready), ("live", program.live)):
+            for name in sorted(ports_in(asked) - known):
+                hint = did_you_mean(name, known) if known else "write it into its command as well"
+                raise ConfigError(f"program {program.name!r}: {key}: no program is told {{port:{name}}}; {hint}")
 
 
 def check_order(programs: Sequence[Program]) -> None:

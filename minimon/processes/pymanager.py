@@ -54,7 +54,7 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError, did_you_mean
 from ..files import content_of, key_in, kind_of, read_json
 from ..text import short
-from .program import Program, check_order
+from .program import Program, check_order, check_ports
 from .verifiers import ExitedVerifier, HttpOkVerifier, Verifier
 
 FINE, NO_FILE, UNREADABLE, WRONG, NOTHING, UNLAUNCHED = 0, 1, 2, 3, 4, 5
@@ -147,6 +147,7 @@ class _Reader:
         programs = tuple(self._program(name, entry, verifiers) for name, entry in said.items())
         try:
             check_order(programs)
+            check_ports(programs)
         except ConfigError as error:
             raise ConfigError(_placed(str(error))) from None
         messages = _listed("messages", values.get("messages", []), MESSAGES)

@@ -45,7 +45,7 @@ from .keeper import IN_STOP, Keeper
 from .lifecycle import SERVING, Life, State
 from .output import FileSink, Journal
 from .process import Process
-from .program import Program, check_order
+from .program import Program, check_order, check_ports
 from .verifiers import TELL
 
 _log = logger("supervisor")
@@ -95,6 +95,7 @@ class Supervisor:
             if not isinstance(program, Program):
                 raise ConfigError(f"supervisor: expected a Program, got {program!r:.60}; write Program(name, command)")
         check_order(self.programs)
+        check_ports(self.programs)
         if isinstance(grace, bool) or not isinstance(grace, (int, float)) or not 0 <= grace < float("inf"):
             raise ConfigError(f"supervisor: grace must be seconds, 0 or more, got {grace!r:.60}")
         for key, value in (("guard", guard), ("ring", ring)):
@@ -371,6 +372,12 @@ class Supervisor:
                 self._ports[name] = _free_port(set(self._ports.values()))
             return self._ports[name]
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports by name, as far as they were asked for."""
+        with self._lock:
+            return dict(self._ports)
+
     def filled(self, value: Any) -> Any:
         """A text, or a list or dict of them, with the ports in place of each {port:NAME}."""
         return with_ports(value, self.port)
@@ -516,6 +523,7 @@ class Supervisor:
             "counts": counts,
             "processes": views,
             "events": events,
+            "ports": self.ports,
             "guard_pid": guard,
             "lacking": self._lacking(),
         }
