@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from . import __version__
 from .errors import ConfigError, LifecycleError, MinimonError, PortError, WaitTimeout, did_you_mean
+from .hosting import DISABLED, disabled
 from .text import short
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 LINES = 20
 """Last lines of a process that has failed."""
-ENDS = {"failed": "has failed", "exited": "has ended"}
+ENDS = {"failed": "has failed", "exited": "has ended", "backoff": "is to be launched again"}
 SLOW = 1.0
 """Seconds of stopping, after which that is told."""
 SIGNALS = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP")
@@ -46,7 +47,8 @@ class _Events:
         if threading.current_thread() is threading.main_thread():
             for name in SIGNALS:
                 number = getattr(signal, name, None)
-                if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                ignored = name == "SIGHUP" and signal.getsignal(number or 0) is signal.SIG_IGN  # nohup(1)
+                if number is not None and not ignored:  # a shell without job control has & ignore SIGINT and SIGQUIT
                     self._before[number] = signal.signal(number, lambda number, frame: self.tell("signal", number))
         return self
 
@@ -148,7 +150,12 @@ class _Command:
         supervisor.in_order, supervisor.tell, supervisor.on_shutdown = plan.in_order, self._told, self._shut_down
         with contextlib.ExitStack() as opened:
             if self._logfile is not None:
-                self._log = opened.enter_context(open(self._logfile, "a", buffering=1, encoding="utf-8"))
+                try:
+                    self._log = opened.enter_context(open(self._logfile, "a", buffering=1, encoding="utf-8"))
+                except OSError as error:
+                    raise LifecycleError(f"{self._logfile}: cannot be written: {error.strerror}") from error
+            if disabled():
+                raise LifecycleError(f"nothing is started, for {DISABLED} is set")
             for each in (self._events, self._logging(), self._listening(supervisor)):
                 opened.enter_context(each)
             try:
@@ -224,9 +231,8 @@ class _Command:
 
     def _tell_failure(self, kind: str, change: Any) -> None:
         """One that was up is given up, or has ended badly beside a COMMAND: told with its last lines."""
-        if kind != "change" or not (change.after == "failed" or (self._args.run and change.after == "exited")):
-            return
-        if change.why:
+        told = ("failed", "exited", "backoff") if self._args.run else ("failed",)
+        if kind == "change" and change.after in told and change.why:
             self._fail(f"process {change.name!r} {ENDS[change.after]}: {change.why}")
             for line in change.process.log(LINES):
                 self._fail(f"    {line}")
@@ -257,23 +263,25 @@ class _Command:
         """Run it in the foreground; its exit code."""
         command = supervisor.filled(list(self._args.run))
         try:
-            process = subprocess.Popen(command)
+            beside = Beside(command, supervisor, self._events)
         except OSError as error:
             self._fail(f"{command[0]}: {error.strerror}")
             return 127 if isinstance(error, FileNotFoundError) else 126
-        threading.Thread(target=self._wait_for, args=(process,), name="minimon-command", daemon=True).start()
+        asked, patience = 0, 3600.0
         while True:
-            kind, what = self._events.next()
+            kind, what = self._events.next(patience)
             self._tell_failure(kind, what)
             if kind == "command":
                 return int(what) if what >= 0 else 128 - int(what)
-            if kind == "signal" and what != signal.SIGINT:  # the terminal has sent that to the command as well
-                process.send_signal(what)
+            if kind == "signal":
+                asked += 1
+                beside.send(what)
             elif kind == "shutdown":
-                process.terminate()
-
-    def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
-        self._events.tell("command", process.wait())
+                beside.send(signal.SIGTERM)
+            if kind in ("signal", "shutdown"):
+                patience = max(self._plan.grace, 0.1)
+            if (kind == "signal" and what == signal.SIGINT and asked > 1) or (not kind and patience < 3600.0):
+                beside.send(signal.SIGKILL)
 
     # --- what is told
 
@@ -330,6 +338,42 @@ class _Command:
             yield
         finally:
             server.stop()
+
+
+class Beside:
+    """The command that runs beside the processes. On a terminal it belongs to that, as any other; elsewhere it has a
+    session of its own, which the guard ends as well when `supervise` was killed.
+    """
+
+    def __init__(self, command: list[str], supervisor: Supervisor, events: _Events) -> None:
+        """Raises OSError."""
+        from .processes.child import GROUPS, spawn
+
+        self._shares = not GROUPS or (sys.stdin is not None and sys.stdin.isatty())
+        if self._shares:
+            self._popen = subprocess.Popen(command)
+        else:
+            self._child = spawn(command, stdin=None)
+            self._popen = self._child.popen
+            supervisor.watch_over(self._child.pid)
+        threading.Thread(target=self._wait, args=(events,), name="minimon-command", daemon=True).start()
+
+    def _wait(self, events: _Events) -> None:
+        if self._shares:
+            events.tell("command", self._popen.wait())
+            return
+        self._child.wait()
+        ended = self._child.ended()
+        self._child.kill()
+        self._child.reap()
+        events.tell("command", 1 if ended is None or ended.code is None else ended.code)
+
+    def send(self, number: int) -> None:
+        """A signal; SIGINT was sent by the terminal already, where it is that."""
+        if not self._shares:
+            self._child.signal(number)
+        elif number != signal.SIGINT:
+            self._popen.send_signal(number)
 
 
 class _Printer(logging.Handler):

@@ -194,7 +194,7 @@ def spawn(
     executable: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
-    stdin: int = subprocess.DEVNULL,
+    stdin: int | None = subprocess.DEVNULL,
     stdout: int | None = None,
     stderr: int | None = None,
     platform: Platform | None = None,

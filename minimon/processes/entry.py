@@ -87,5 +87,9 @@ class Entry:
         self.tries = 0
         self.failing = 0.0  # since when `live` does not hold
         self.last = ""  # what did not hold the last time
+        self.judging = False  # whether a Verifier is still asked about a run that has ended
+        self.passed = False  # what it has said
+        self.spawned = 0  # how often it was really launched
+        self.blocked = False  # whether it has failed for what it depends on
         self.relaunch = False
         self.tickets: list[Ticket] = []

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..checks import Check
 from ..clock import SystemClock
+from ..conditions import needs_body
 from ..errors import ConfigError, did_you_mean
 from ..options import TAKEN
 from ..probes import Prepared, Shared, described, observe, prepare
@@ -91,9 +92,14 @@ def frozen(where: str, value: Any, depth: int = 0) -> Any:
 
 def ports_in(value: Any) -> set[str]:
     """The names of {port:NAME} in a text, or in a list or dict of them."""
-    found: set[str] = set()
-    with_ports(value, lambda name: found.add(name) or 1)
-    return found
+    found: list[str] = []
+
+    def note(name: str) -> int:
+        found.append(name)
+        return 1
+
+    with_ports(value, note)
+    return {*found}
 
 
 def with_ports(value: Any, port: Callable[[str], int]) -> Any:
@@ -187,6 +193,8 @@ def _polled(at: str, where: str, kind: str, value: Any, rest: dict[str, Any], sh
             raise ConfigError(
                 f"{where}.{key}: unknown option; {did_you_mean(key, (kind, *SETTINGS, 'expect', *TAKEN[scheme]))}"
             )
+    if kind == "http" and not needs_body(rest.get("expect")):
+        rest = {"read_body": False, **rest}  # a front page may be large
     try:
         prepared = prepare(Check("gate", target, **rest).spec(), shared)
     except ConfigError as error:

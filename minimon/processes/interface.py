@@ -99,7 +99,7 @@ class Interface:
 
     def home(self) -> Reply:
         """The answer of `/` to programs, where nothing else is served."""
-        if self._supervisor.draining:
+        if self._supervisor.stopping:
             return refused(403, IN_SHUTDOWN)
         return Reply(200, to_json(self._supervisor.document()))
 
@@ -131,7 +131,7 @@ class Interface:
             return Reply(200, to_json(self._view(process)))
         if verb == "log":
             return _log(process, request.query)
-        if self._supervisor.draining:
+        if self._supervisor.stopping:
             return problem(403, "the supervisor is being stopped")
         try:
             if verb == "start":
@@ -154,7 +154,7 @@ class Interface:
 
     def _older(self, asked: Asked, wake: Callable[[], None]) -> Reply | Later:
         """What older clients ask for, in their shapes."""
-        if self._supervisor.draining:
+        if self._supervisor.stopping:
             return refused(403, IN_SHUTDOWN)
         if asked.verb == "shutdown":
             self._supervisor.shut_down()

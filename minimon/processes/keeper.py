@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from .ending import LATER, Ending
 from .entry import Change, Entry, Ticket
 from .guard import Guard, lacking
 from .launching import ERRORS, Launcher, unlaunched
-from .lifecycle import SERVING, Life, State, ended, halted, launched, met, refused, wanted
+from .lifecycle import PHRASES, SERVING, Life, State, ended, halted, launched, met, refused, wanted
 from .looks import Looks
 from .loop import Loop
 from .output import Pump
@@ -36,6 +37,12 @@ GUARDS = 5
 """Times that a guard which has ended is launched again."""
 MOST_FAILURES = 100
 """Turns of the loop in a row that may fail."""
+TO = {"started": "be launched", "ready": "be ready", "completed": "complete"}
+"""What another one is needed to do."""
+VERDICT = 1.0
+"""Seconds after the end of a process in which its Verifier may say that this is what it waited for."""
+UNRUN = (126, 127)
+"""Codes with which a shell says that it cannot run what it was told to."""
 LOOKERS = 32
 """Looks at `ready` and `live` that are made at the same time, beside those of Verifiers."""
 
@@ -51,13 +58,15 @@ class Keeper:
         *,
         guard: bool,
         ring: bool,
-        in_order: bool,
+        in_order: Collection[str],
         port: Callable[[Any], Any],
         platform: Platform,
     ) -> None:
         self.entries, self._changed, self._tell = entries, changed, tell
         self._by_name = {entry.program.name: entry for entry in entries}
         self._in_order = in_order
+        self._order = {entry.program.name: number for number, entry in enumerate(entries)}
+        self._before = {entries[number - 1].program.name for name, number in self._order.items() if name in in_order}
         self._needed_by = {name: [one for one in entries if name in one.program.depends_on] for name in self._by_name}
         blocking = sum(entry.ready is not None and entry.ready.blocks for entry in entries)
         self.pool = Pool("minimon-verify", 0, LOOKERS + blocking, eager=True, idle=5.0)
@@ -69,7 +78,7 @@ class Keeper:
         except BaseException:
             self._loop.close()
             raise
-        self._looks = Looks(self._loop, self.pool, self._serve, self._fail, self._tell_why)
+        self._looks = Looks(self._loop, self.pool, self._serve, self._fail, self._tell_why, self._decide)
         self._ending = Ending(self._loop, platform, self._closed)
         self._launcher = Launcher(self.pump, ring, port, platform, self._looks.logged)
         self.halting = False
@@ -195,6 +204,11 @@ class Keeper:
         _log.warning("the guard has ended; it is launched again")
         self._start_guard()
 
+    def watch_over(self, pid: int, timeout: float) -> None:
+        """A session of the host's, which the guard ends as well."""
+        if self.guard is not None:
+            self.guard.add(pid, int(signal.SIGTERM), timeout)
+
     def _end_guard(self) -> None:
         """Where nothing is left it has nothing to do, whatever it may be at; else it is left alone with that."""
         guard, self.guard = self.guard, None
@@ -228,12 +242,21 @@ class Keeper:
         turned = True
         while turned:  # one that is up may be what another one, before it in the list, has waited for
             turned = sum([self._mind_turn(entry) for entry in self.entries]) > 0
-        if not self.launched and all(entry.life.well or entry.life.state is State.FAILED for entry in self.entries):
-            self.launched = all(entry.life.well for entry in self.entries)
+        if not self.launched:
+            self.launched = all(entry.life.well or entry.life.met for entry in self.entries)
 
     def _mind_turn(self, entry: Entry) -> bool:
         """Launch it if it is its turn; whether it was."""
+        if entry.blocked and not self._lost(entry):
+            entry.blocked = False
+            if entry.life.state is State.FAILED and entry.life.wanted:
+                self._turn_to(entry, entry.life._replace(state=State.STOPPED, since=time.monotonic(), why=""))
         if not entry.life.wanted or entry.child is not None or entry.relaunch or entry.life.state is not State.STOPPED:
+            return False
+        lost = self._lost(entry)
+        if lost:
+            entry.blocked = True
+            self._turn_to(entry, entry.life._replace(state=State.FAILED, since=time.monotonic(), why=lost))
             return False
         waits = self._waits_for(entry)
         if not waits:
@@ -242,22 +265,42 @@ class Keeper:
             self._turn_to(entry, entry.life._replace(why=waits))
         return not waits
 
+    def _needs(self, entry: Entry) -> Iterable[tuple[str, str]]:
+        """What it depends on; in older files, at its first launch, on the one before it."""
+        if entry.program.name in self._in_order and not entry.spawned:
+            at = self._order[entry.program.name]
+            return ((self.entries[at - 1].program.name, "ready"),) if at else ()
+        return entry.program.depends_on.items()
+
     def _waits_for(self, entry: Entry) -> str:
         """What its program waits for; "" when its turn has come."""
-        needs: Iterable[tuple[str, str]] = entry.program.depends_on.items()
-        if self._in_order and not needs:
-            at = self.entries.index(entry)
-            needs = [(self.entries[at - 1].program.name, "ready")] if at else []
-        for name, need in needs:
+        for name, need in self._needs(entry):
+            if not self._holds(name, need):
+                return f"waits for {name} to {TO[need]}"
+        return ""
+
+    def _holds(self, name: str, need: str) -> bool:
+        """Whether that is there."""
+        entry = self._by_name[name]
+        well = entry.life.state is State.EXITED and not entry.life.why
+        if need == "started":
+            return entry.spawned > 0
+        older = need == "ready" and name in self._before and entry.life.met  # it was up, which was all that was asked
+        return well or (need == "ready" and (entry.life.state in SERVING or older))
+
+    def _lost(self, entry: Entry) -> str:
+        """Why what it needs will not come any more; "" where it may."""
+        for name, need in self._needs(entry):
             life = self._by_name[name].life
-            if not _holds(life, need):
-                verb = {"started": "be launched", "ready": "be ready", "completed": "complete"}[need]
-                return f"waits for {name} to {verb}{f', which has {life.state}' * (life.state is State.FAILED)}"
+            ended_badly = life.state is State.FAILED or (life.state is State.EXITED and bool(life.why))
+            if ended_badly and not self._holds(name, need):
+                return f"it needs {name} to {TO[need]}, and {PHRASES[life.state].replace('it', 'that', 1)}: {life.why}"
         return ""
 
     def _launch(self, entry: Entry) -> None:
         entry.relaunch, entry.deadline, entry.exit, entry.looks, entry.empty = False, 0.0, None, 0, 0
         entry.tries, entry.failing, entry.last = 0, 0.0, ""
+        entry.judging = entry.passed = entry.blocked = False
         now = time.monotonic()
         try:
             self._launcher.launch(entry, self.guard)
@@ -269,6 +312,7 @@ class Keeper:
             self._mind_backoff(entry)
             return
         entry.launches += 1
+        entry.spawned += 1
         self._turn_to(entry, launched(entry.life, now))
         self._await_end(entry)
         if entry.ready is None:
@@ -326,7 +370,8 @@ class Keeper:
         entry.exit = child.ended() or Ended(None)
         if entry.exit.code is None:
             self.warn_of_loss()
-        self._looks.set_aside(entry)
+        if not self._is_judged(entry):
+            self._looks.set_aside(entry)
         if self.pump is not None and entry.channel is not None:
             self.pump.drain(entry.channel, partial(self.post, partial(self._ended, entry)))
         else:
@@ -338,16 +383,43 @@ class Keeper:
             self._warned = True
             _log.warning("supervisor: %s", LOST)
 
+    def _is_judged(self, entry: Entry) -> bool:
+        """Whether a Verifier is being asked, which may wait for just this end."""
+        blocks = entry.ready is not None and entry.ready.blocks
+        return blocks and entry.job is not None and entry.life.state is State.STARTING
+
     def _ended(self, entry: Entry) -> None:
         """It has ended, and all that it has written was read."""
-        code, now = entry.exit.code if entry.exit is not None else None, time.monotonic()
-        ready, run = entry.ready, entry.run
-        assert run is not None
-        run.code, run.ended = code, True
-        life = entry.life
-        if life.state is State.STARTING and ready is not None and ready.at_end and not ready.at_end(run, 0.0):
+        assert entry.run is not None and entry.exit is not None
+        entry.run.code, entry.run.ended = entry.exit.code, True
+        if self._is_judged(entry) and not self.halting:
+            entry.judging = True
+            with self._changed:
+                entry.process._set(entry.life, entry.child, entry.launches, entry.exit)
+                self._changed.notify_all()
+            self._loop.at(time.monotonic() + VERDICT, partial(self._decide_late, entry, entry.launches))
+        else:
+            self._decide(entry)
+
+    def _decide_late(self, entry: Entry, launches: int) -> None:
+        """No verdict has come."""
+        if entry.launches == launches and entry.judging:
+            self._looks.set_aside(entry)
+            self._decide(entry)
+
+    def _decide(self, entry: Entry) -> None:
+        """What becomes of it."""
+        assert entry.run is not None
+        entry.judging = False
+        code, ready, now, life = entry.run.code, entry.ready, time.monotonic(), entry.life
+        asked = life.state is State.STARTING and ready is not None
+        if asked and (entry.passed or (ready and ready.at_end and not ready.at_end(entry.run, 0.0))):
             life = met(life, True, now)
-        expected = code == 0 or (ready is not None and life.met and code in ready.ends)
+        if entry.program.runs and code in UNRUN:
+            life = life._replace(met=False)
+        expected = code == 0 or entry.passed or (ready is not None and life.met and code in ready.ends)
+        if life.state in (State.STARTING, *SERVING):
+            life = life._replace(why="")
         self._turn_to(entry, ended(life, entry.program.restart, code, expected, now, random.random()))
         self._ending.left(entry)
         self._mind_backoff(entry)
@@ -413,12 +485,22 @@ class Keeper:
             ticket.launches -= 1
             self._mind_tickets(entry)
             return
+        away = next((name for name, need in self._needs(entry) if self._is_away(name, need)), None)
+        if away is not None:
+            ticket.fail(
+                LifecycleError(f"process {entry.program.name!r} waits for {away}, which is stopped; start that")
+            )
+            return
         life = wanted(entry.life, True)
         if entry.life.state is State.STOPPING:
             entry.relaunch = True
             self._turn_to(entry, life)
         else:
             self._turn_to(entry, life._replace(state=State.STOPPED, since=time.monotonic(), why="", due=float("inf")))
+
+    def _is_away(self, name: str, need: str) -> bool:
+        """Whether nobody wants what is needed."""
+        return not self._holds(name, need) and not self._by_name[name].life.wanted
 
     def halt(self, entry: Entry, ticket: Ticket, timeout: float | None) -> None:
         """End it, and leave it ended."""
@@ -443,6 +525,9 @@ class Keeper:
         if first:
             for entry in self.entries:
                 entry.relaunch = False
+                for ticket in entry.tickets:
+                    if not (ticket.finished or ticket.halts):
+                        ticket.fail(LifecycleError(IN_STOP))
                 life = wanted(entry.life, False)
                 if life.state in (State.BACKOFF, State.STOPPED):
                     life = halted(life._replace(why=""), time.monotonic())
@@ -499,8 +584,8 @@ class Keeper:
             if ticket.halts:
                 if entry.child is None or entry.life.wanted:
                     ticket.end(entry.child is None and not entry.life.wanted)
-            elif not entry.life.wanted:  # somebody has halted it meanwhile
-                ticket.end(False)
+            elif not entry.life.wanted:
+                ticket.fail(LifecycleError(f"process {entry.program.name!r} was stopped meanwhile"))
             elif turned and entry.launches > ticket.launches:
                 ticket.end(entry.life.well)
 
@@ -527,13 +612,3 @@ def _depth(entries: list[Entry], by_name: Mapping[str, Entry]) -> dict[Entry, in
 
 def _is_to_end(entry: Entry) -> bool:
     return entry.child is not None and entry.exit is None and entry.life.state is not State.STOPPING
-
-
-def _holds(life: Life, need: str) -> bool:
-    """Whether that is what another one needs."""
-    well = life.state is State.EXITED and not life.why
-    if need == "completed":
-        return well
-    if need == "ready":
-        return well or life.state in SERVING
-    return well or life.state in (State.STARTING, *SERVING)

@@ -42,10 +42,12 @@ class Launcher:
         program = entry.program
         env = {**os.environ, **read_variables(self._port(program.env_file)), **self._port(dict(program.env))}
         command = self._port(list(program.command))
+        if program.runs is not None:
+            _found(self._port(program.runs), env)
         entry.process.command = self._port(program.shown)
         cwd = self._port(program.cwd)
         if cwd is not None and not os.path.isdir(cwd):
-            raise NotADirectoryError(0, "no such directory", cwd)
+            raise NotADirectoryError(0, "cwd is no directory", cwd)
         entry.run = Run(entry.process, env, cwd)
         executable = _found(command[0], env)
         opened: list[int] = []

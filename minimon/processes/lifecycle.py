@@ -39,6 +39,17 @@ MEANINGS = {
     State.EXITED: "it has ended by itself, and is not launched again; `code` is the exit code, null if that was lost",
     State.FAILED: "it could not be launched, was not ready in time, or has ended too often; `why` says which",
 }
+PHRASES = {
+    State.STOPPED: "it is stopped",
+    State.STARTING: "it is starting",
+    State.RUNNING: "it is running",
+    State.READY: "it is ready",
+    State.BACKOFF: "it is to be launched again",
+    State.STOPPING: "it is stopping",
+    State.EXITED: "it has ended",
+    State.FAILED: "it has failed",
+}
+"""The same within a sentence."""
 UP = (State.STARTING, State.RUNNING, State.READY, State.STOPPING)
 """States in which there is a process."""
 SERVING = (State.RUNNING, State.READY)
@@ -50,15 +61,16 @@ class Restart(NamedTuple):
     """When and how soon a program that has ended is launched again."""
 
     condition: str = "no"
-    """no; on-failure: for a code other than 0, or when `ready` or `live` do not hold; always."""
+    """no; on-failure (that of a dict that does not say it): for a code other than 0, or when `ready` or `live` do not
+    hold; always."""
     delay: float = 1.0
-    """Seconds before the first time; twice as many before each further one."""
+    """Seconds (1) before the first time; twice as many before each further one, a tenth more or less."""
     max_delay: float = 60.0
-    """Seconds at most."""
+    """Seconds at most (60)."""
     max_attempts: int = 5
-    """Ends within `window` after which it is given up: failed."""
+    """Ends within `window` after which it is given up (5): failed. Those that somebody else has brought about count."""
     window: float = 60.0
-    """Seconds. Once it has been up for as long, it begins anew."""
+    """Seconds (60). Once it has been up for as long, it begins anew."""
 
 
 class Life(NamedTuple):
@@ -167,10 +179,11 @@ def _again(life: Life, restart: Restart, why: str, now: float, draw: float) -> L
     """After a delay, if it has not been too often."""
     ends = (*(at for at in life.ends if at > now - restart.window), now)
     if len(ends) >= restart.max_attempts:
-        told = f"given up after {len(ends)} times within {restart.window:g} s: {why}"
+        told = f"given up after {len(ends)} ends within {restart.window:g} s: {why}"
         return life._replace(state=State.FAILED, why=told, ends=ends)
     attempts = 0 if now - life.begun >= restart.window else life.attempts
     delay = min(restart.delay * 2.0 ** min(attempts, 60), restart.max_delay) * (0.9 + 0.2 * draw)
+    delay = min(delay, restart.max_delay)
     return life._replace(state=State.BACKOFF, why=why, ends=ends, attempts=attempts + 1, due=now + delay)
 
 

@@ -19,7 +19,7 @@ class Looks:
     """What is looked at, for all programs. Belongs to the loop's thread, apart from `logged`.
 
     It calls `served(entry)` when `ready` holds, `failed(entry, why)` when a program has to be ended, `told(entry, why)`
-    when something about it has changed.
+    when something about it has changed, `judged(entry)` when a Verifier has spoken of a run that has ended.
     """
 
     def __init__(
@@ -29,9 +29,10 @@ class Looks:
         served: Callable[[Entry], None],
         failed: Callable[[Entry, str], None],
         told: Callable[[Entry, str], None],
+        judged: Callable[[Entry], None],
     ) -> None:
         self._loop, self._pool = loop, pool
-        self._served, self._failed, self._told = served, failed, told
+        self._served, self._failed, self._told, self._judged = served, failed, told, judged
 
     def begin(self, entry: Entry, gate: Gate) -> None:
         """It was launched: look whether it is ready, from now on."""
@@ -77,16 +78,26 @@ class Looks:
             self._looked(entry, launches, job, "the system gives no thread to look")
 
     def _looked(self, entry: Entry, launches: int, job: Any, why: str) -> None:
-        if entry.launches != launches or entry.job is not job or entry.exit is not None:
+        if entry.launches != launches or entry.job is not job:
             return  # of a run that is over
+        if entry.exit is not None:
+            if entry.judging:
+                entry.job, entry.passed = None, not why
+                entry.last = why
+                self._judged(entry)
+            return
         entry.job = None
         entry.last = why
         if entry.life.state is State.STARTING and entry.ready is not None:
             if not why:
                 self._served(entry)
-            elif entry.ready.blocks:
+                return
+            if entry.ready.blocks:
                 self._failed(entry, f"it is not ready: {why}")
-            elif not entry.ready.at_once:
+                return
+            if why != entry.life.why:
+                self._told(entry, why)
+            if not entry.ready.at_once:
                 rest = rest_after(entry.tries, entry.ready.interval)
                 self._loop.at(time.monotonic() + rest, partial(self._look_again, entry, launches))
         elif entry.life.state in SERVING and entry.live is not None:

@@ -59,6 +59,10 @@ _UNSHOWN = re.compile(
 )
 
 
+END = re.compile(r"\$|\\Z")
+"""What stands in a pattern that asks for the end of a line."""
+
+
 def readable(data: bytes) -> str:
     """Output as people read it: no colours, no control characters, no line longer than LONGEST."""
     text = _COLOURS.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))
@@ -288,20 +292,20 @@ class Journal:
         self.total = self.runs = 0
         self._begun = 0  # the total at the last launch
         self._watched: list[tuple[re.Pattern[str], Callable[[], None]]] = []
-        self._line = b""
+        self._lines: dict[int, bytes] = {}  # what has no end yet, by pipe
 
     def begin(self, watched: Sequence[tuple[re.Pattern[str], Callable[[], None]]]) -> None:
         """A new run: call each function once, on the pump's thread, when a line has been written that fits."""
         with self._lock:
             self.runs += 1
-            self._watched, self._line, self._begun = list(watched), b"", self.total
+            self._watched, self._lines, self._begun = list(watched), {}, self.total
 
     def watch_only(self, patterns: Container[str]) -> None:
         """What else was looked for in this run does not matter any more."""
         with self._lock:
             self._watched = [each for each in self._watched if each[0].pattern in patterns]
 
-    def add(self, data: Buffer, run: int | None = None) -> None:
+    def add(self, data: Buffer, run: int | None = None, pipe: int = 0) -> None:
         """Called by the pump; the data is another one afterwards. What an earlier run has left is not looked at."""
         met = []
         with self._lock:
@@ -311,18 +315,24 @@ class Journal:
                 if len(self._kept) > 2 * RING:
                     del self._kept[:-RING]
             if self._watched and run in (None, self.runs):
-                met = self._fitting(data)
+                met = self._fitting(data, pipe)
         if self.sink is not None:
             self.sink.write(data)
         for call in met:
             call()
 
-    def _fitting(self, data: Buffer) -> list[Callable[[], None]]:
-        """The functions whose time has come. A line need not be complete: a prompt never is."""
-        text = readable(self._line + data)
-        self._line = (self._line + data).rpartition(b"\n")[2][-LONGEST:]
-        lines = text.split("\n")
-        met = [each for each in self._watched if any(each[0].search(line) for line in lines)]
+    def _fitting(self, data: Buffer, pipe: int) -> list[Callable[[], None]]:
+        """The functions whose time has come. A line need not be complete, for a prompt never is; but where a pattern
+        asks for its end it has to be.
+        """
+        whole = self._lines.get(pipe, b"") + data
+        self._lines[pipe] = whole.rpartition(b"\n")[2][-LONGEST:]
+        *lines, last = readable(whole).split("\n")
+        met = []
+        for each in self._watched:
+            looked = lines if END.search(each[0].pattern) else [*lines, last]
+            if any(each[0].search(line) for line in looked):
+                met.append(each)
         self._watched = [each for each in self._watched if each not in met]
         return [call for _, call in met]
 
@@ -459,7 +469,7 @@ class Pump:
         if size >= MUCH and fd not in self._wide:
             self._widen(fd)
         host, data = channel.fds[fd], self._block[:size]
-        channel.journal.add(data, channel.run)
+        channel.journal.add(data, channel.run, fd)
         if host is not None:
             host.write(data)
             host.flush()

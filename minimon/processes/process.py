@@ -9,11 +9,12 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import LifecycleError
-from .lifecycle import SERVING, Life, State
+from ..model import Outcome, Result
+from .lifecycle import PHRASES, SERVING, Life, State
 from .output import Journal, has_room
 
 if TYPE_CHECKING:
-    from .child import Child
+    from .child import Child, Ended
     from .program import Program
 
 
@@ -52,14 +53,25 @@ class Process:
         self.id, self.name, self.program = id, program.name, program
         self._journal, self._changed, self._desk = journal, changed, desk
         self._life, self._child, self._launches = Life(), None, 0  # guarded by _changed
+        self._exit: Ended | None = None  # of this run, before it is known what becomes of it
         self.command = program.shown
 
     _life: Life
     _child: Child | None
 
-    def _set(self, life: Life, child: Child | None, launches: int) -> None:
+    def _set(self, life: Life, child: Child | None, launches: int, exit: Ended | None = None) -> None:
         """Called by the keeper, with _changed held."""
-        self._life, self._child, self._launches = life, child, launches
+        self._life, self._child, self._launches, self._exit = life, child, launches, exit
+
+    @property
+    def _up(self) -> bool:
+        """Called with _changed held."""
+        return self._life.up and self._exit is None
+
+    @property
+    def _code(self) -> int | None:
+        """Called with _changed held."""
+        return self._exit.code if self._exit is not None else self._life.code
 
     # --- what is known
 
@@ -92,12 +104,12 @@ class Process:
     def pid(self) -> int | None:
         """Its pid; None where there is no process."""
         with self._known():
-            return self._child.pid if self._life.up and self._child is not None else None
+            return self._child.pid if self._up and self._child is not None else None
 
     def poll(self) -> int | None:
         """The exit code; None while it runs, before its first run, or where the code was lost."""
-        life = self.life
-        return None if life.up else life.code
+        with self._known():
+            return None if self._up else self._code
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait until this run has ended; the exit code, None where it was lost.
@@ -107,12 +119,12 @@ class Process:
         end = None if timeout is None else time.monotonic() + timeout
         with self._known():
             run = self._launches
-            while self._life.up and self._launches == run:
+            while self._up and self._launches == run:
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
                     raise subprocess.TimeoutExpired(list(self.program.command), timeout or 0.0)
                 self._changed.wait(left if left is None else min(left, threading.TIMEOUT_MAX))
-            return self._life.code
+            return self._code
 
     def code(self, blocking: bool = True, timeout: float | None = None) -> int | None:
         """The exit code, waited for unless `blocking` is false; None where it does not come."""
@@ -125,16 +137,17 @@ class Process:
 
     def status_string(self) -> str:
         """running or terminated."""
-        return "running" if self.life.up else "terminated"
+        with self._known():
+            return "running" if self._up else "terminated"
 
     def get_data(self) -> dict[str, Any]:
         """id, command, status, and pid or code."""
         with self._known():
-            life, child = self._life, self._child
+            up, code, child = self._up, self._code, self._child
         data: dict[str, Any] = {"id": self.id, "command": self.command}
-        if life.up and child is not None:
+        if up and child is not None:
             return {**data, "status": "running", "pid": child.pid}
-        return {**data, "status": "terminated", "code": life.code}
+        return {**data, "status": "terminated", "code": code}
 
     def log(self, lines: int = 20) -> list[str]:
         """The last lines that it has written, control characters escaped; of the last 64 KiB."""
@@ -144,12 +157,16 @@ class Process:
         """A text, or a list or dict of them, with the ports in place of each {port:NAME}."""
         return self._desk.filled(value)
 
-    def __call__(self) -> bool:
-        """As a Check sees it: True when it serves, or has done what it was for. Raises LifecycleError."""
-        life = self.life
+    def __call__(self) -> Result:
+        """As a Check sees it: passes when it serves, or has done what it was for; unknown while it comes up first."""
+        life, now = self.life, time.time()
         if life.state in SERVING or (life.state is State.EXITED and not life.why):
-            return True
-        raise LifecycleError(f"it is {life.state}{f': {life.why}' * bool(life.why)}")
+            return Result(self.name, Outcome.PASS, when=now)
+        told = f"{PHRASES[life.state]}{f': {life.why}' * bool(life.why)}"
+        first = life.wanted and life.restarts == 0 and life.state in (State.STOPPED, State.STARTING)
+        if first:
+            return Result(self.name, Outcome.UNKNOWN, "skipped", told, now)
+        return Result(self.name, Outcome.FAIL, "condition", told, now)
 
     def __repr__(self) -> str:
         return f"<Process {self.name!r} {self.state}>"
@@ -173,7 +190,7 @@ class Process:
         import signal
 
         with self._known():
-            child = self._child if self._life.up else None
+            child = self._child if self._up else None
         if child is not None:
             child.signal(getattr(signal, name, signal.SIGTERM))
 
@@ -195,7 +212,7 @@ class Process:
 
     def _running(self) -> Child:
         with self._known():
-            if self._life.up and self._child is not None:
+            if self._up and self._child is not None:
                 return self._child
         raise LifecycleError(f"process {self.name!r} does not run")
 

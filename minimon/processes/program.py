@@ -79,6 +79,8 @@ class Program:
     cwd: str | None
     output: Output
     stdin: bool
+    runs: str | None
+    """The executable that a shell runs for it, if it is known."""
     patience: float
     """Seconds that a restart may take, by its own times."""
     shown: str
@@ -117,6 +119,7 @@ class Program:
             "env_file": _path(f"{where}: env_file", env_file),
             "cwd": _path(f"{where}: cwd", cwd),
             "output": _output(f"{where}: output", output),
+            "runs": None,
             "stdin": _flag(f"{where}: stdin", stdin),
         }
         self.__dict__.update(settled)
@@ -136,9 +139,9 @@ class Program:
             )
         return ready, live
 
-    def shown_as(self, command: Sequence[str]) -> Program:
-        """The same, shown as another command: one that a shell runs for it. Returns self."""
-        self.__dict__["shown"] = _shown(command)
+    def shown_as(self, command: Sequence[str], runs: str | None = None) -> Program:
+        """The same, shown as another command: one that a shell `runs` for it. Returns self."""
+        self.__dict__.update(shown=_shown(command), runs=runs)
         return self
 
     def __setattr__(self, key: str, value: Any) -> NoReturn:
@@ -161,9 +164,14 @@ def _command(where: str, command: Any) -> tuple[str, ...]:
         raise ConfigError(f"{where}: command must be a list: an executable and its arguments, got {command!r:.60}")
     for word in command:
         _text(f"{where}: command", word)
+        odd = ODD_PORT.search(word)
+        if odd is not None:
+            raise ConfigError(f"{where}: command: {odd[0]!r:.60} names no port; write {{port:NAME}}")
     return tuple(command)
 
 
+ODD_PORT = re.compile(r"\{port(?!:[A-Za-z0-9_.-]{1,100}\})[^}]*\}", re.IGNORECASE)
+"""What was meant to be {port:NAME}."""
 SECRET = re.compile("passw|token|secret|credential|api-?_?key", re.IGNORECASE)
 """What stands in the names of arguments whose values are for nobody's eyes."""
 
@@ -238,7 +246,8 @@ def _restart(where: str, value: Any) -> Restart:
     _keys(where, said, Restart._fields)
     condition = said.get("condition", "on-failure")
     if condition not in CONDITIONS:
-        raise ConfigError(f"{where} must be {', '.join(CONDITIONS)}, got {condition!r:.60}")
+        hint = f"; {did_you_mean(condition, CONDITIONS)}" if isinstance(condition, str) else ""
+        raise ConfigError(f"{where} must be {', '.join(CONDITIONS)}, got {condition!r:.60}{hint}")
     least = {"delay": 0.0, "max_delay": 0.0, "window": 0.001}
     given: dict[str, Any] = {
         key: float(_number(f"{where}.{key}", said[key], least[key])) for key in least if key in said

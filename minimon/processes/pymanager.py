@@ -24,8 +24,8 @@
     http           an interface of its own on localhost: enabled, port 5001
     keep-alive     true: go on when all processes have ended (also keep_alive)
     graceful-time  seconds in which a process has to end, 10 (also graceful_time)
-    processes      by name, launched in this order, each once the one before it is ready, if `depends_on` does not say
-                   otherwise; see below
+    processes      by name, launched in this order, each once the one before it is ready, save those with
+                   `depends_on`; see below
     messages       what is told besides: process.exit, verifier.fail, verifier.verbose (which includes the other)
     default_shell  what runs a process with `shell`
     verbose, logfile
@@ -104,8 +104,8 @@ class Plan(NamedTuple):
     messages: frozenset[str]
     verbose: int
     logfile: str | None
-    in_order: bool
-    """Whether each waits for the one before it."""
+    in_order: frozenset[str]
+    """Those that wait for the one before them."""
 
 
 def load(path: str, as_command: bool = False) -> Plan:
@@ -160,7 +160,7 @@ class _Reader:
             frozenset(messages),
             _level("verbose", values.get("verbose", 0)),
             None if logfile is None else _text("logfile", logfile),
-            not any("depends_on" in entry for entry in said.values()),
+            frozenset(name for name, entry in said.items() if "depends_on" not in entry),
         )
 
     def _http(self, said: Any) -> int | None:
@@ -193,7 +193,7 @@ class _Reader:
                 made = getattr(importlib.import_module(module), name)
         except AttributeError:
             raise ConfigError(f"{where}: module {module!r} has no {name!r}") from None
-        except Exception as error:  # whatever the module does
+        except (Exception, SystemExit) as error:  # whatever the module does
             raise ConfigError(
                 f"{where}: {module!r} cannot be imported: {type(error).__name__}: {short(error)}"
             ) from None
@@ -238,12 +238,12 @@ class _Reader:
             if "ready" in entry:
                 raise ConfigError(f"{where}: give either verifier or ready")
             given["ready"] = self._verifier(f"{where}.verifier", entry["verifier"], verifiers)
-        launched, more = self._options(f"{where}.options", command, entry.get("options", {}))
+        launched, more, runs = self._options(f"{where}.options", command, entry.get("options", {}))
         try:
             program = Program(name, launched, **given, **more)
         except ConfigError as error:
             raise ConfigError(_placed(str(error))) from None
-        return program.shown_as(command)
+        return program.shown_as(command, runs)
 
     def _verifier(self, where: str, said: Any, verifiers: Mapping[str, Any]) -> Any:
         entry = _known(where, said, ("type", "arguments"))
@@ -256,13 +256,14 @@ class _Reader:
         arguments = _object(f"{where}.arguments", entry.get("arguments", {}))
         try:
             return _Postponed(verifiers[kind], dict(arguments)).checked()
-        except Exception as error:  # whatever its constructor does
+        except (Exception, SystemExit) as error:  # whatever its constructor does
             raise ConfigError(f"{where}.arguments: {type(error).__name__}: {short(error, 200)}") from None
 
-    def _options(self, where: str, command: list[str], said: Any) -> tuple[list[str], dict[str, Any]]:
-        """What is launched, and the options of its Program."""
+    def _options(self, where: str, command: list[str], said: Any) -> tuple[list[str], dict[str, Any], str | None]:
+        """What is launched, the options of its Program, and what a shell runs for it."""
         options = _known(where, said, OPTIONS)
         more: dict[str, Any] = {}
+        runs = None
         suppressed = _flag(f"{where}.suppress_output", options.get("suppress_output", False))
         if suppressed and options.get("redirect_output") is not None:
             raise ConfigError(f"{where}: suppress_output and redirect_output are mutually exclusive")
@@ -283,8 +284,9 @@ class _Reader:
                 raise ConfigError(f"{where}.environment_file: there is no file {file}")
             sourcing = self._shell if shell in (True, False) else shell
             found = command[0] if not os.path.dirname(command[0]) else os.path.abspath(command[0])
-            command = [str(sourcing), "-c", '. "$0" && exec "$@"', file, found, *command[1:]]
-        return command, more
+            runs = command[0]
+            command = [str(sourcing), "-c", '. "$0" || exit 126; exec "$@"', file, found, *command[1:]]
+        return command, more, runs
 
 
 class _Postponed(Verifier):

@@ -23,7 +23,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -42,7 +42,7 @@ from .gates import with_ports
 from .guard import lacking
 from .interface import Interface
 from .keeper import IN_STOP, Keeper
-from .lifecycle import SERVING, Life, State
+from .lifecycle import PHRASES, SERVING, Life, State
 from .output import FileSink, Journal
 from .process import Process
 from .program import Program, check_order, check_ports
@@ -55,6 +55,8 @@ EVENTS = 100
 LINES = 5
 """Last lines of output in a snapshot."""
 SECOND = 1.0
+LONGEST = 1e6
+"""Seconds of a stop at most."""
 GUARDED, UNGUARDED = 0.2, 1.0
 """Seconds that the exit of the host waits for its processes, with a guard and without."""
 BOOTING, LAUNCHING, RUNNING, SHUTDOWN, FORCED = (
@@ -107,7 +109,7 @@ class Supervisor:
             raise ConfigError(f"supervisor: name must be a printable text, got {name!r:.60}")
         self.name = name
         self.grace, self._guarded, self._ring, self._on_change = float(grace), guard, ring, on_change
-        self.in_order = False  # whether each waits for the one before it, as in older files
+        self.in_order: Collection[str] = ()  # those that wait for the one before them, as in older files
         self.tell: TELL | None = None  # what Verifiers have to say
         self.on_shutdown: Callable[[], object] | None = None  # somebody has asked for that over HTTP
         self.platform = Platform()
@@ -197,6 +199,12 @@ class Supervisor:
         """Of what is not as it should be."""
         for what in self._lacking():
             _log.warning("supervisor: %s", what)
+        for program in self.programs:
+            if program.stop.timeout > self.grace:
+                _log.warning(
+                    "program %s: its stop.timeout of %g s is cut by the supervisor's grace of %g s for all",
+                    *(program.name, program.stop.timeout, self.grace),
+                )
 
     def _lacking(self) -> list[str]:
         """What this system, or this host, does not offer."""
@@ -216,7 +224,7 @@ class Supervisor:
         safe before start and from any thread; called while a restart is under way, that is given up.
         """
         self.mind_fork()
-        seconds = self.grace if timeout is None else max(0.0, timeout)
+        seconds = self.grace if timeout is None else _limit(timeout)
         with self._lock:
             keeper = self._keeper
             self._stopped = self._stopped or keeper is not None
@@ -248,6 +256,12 @@ class Supervisor:
             keeper.post(lambda: keeper.halt_all(self.grace))
             if self.on_shutdown is not None:
                 self.on_shutdown()
+
+    def watch_over(self, pid: int) -> None:
+        """Have the guard end this session, too, when the host was killed; for as long as the supervisor runs."""
+        keeper = self._keeper
+        if keeper is not None:
+            keeper.post(lambda: keeper.watch_over(pid, SECOND))
 
     def kill(self) -> None:
         """KILL all programs at once, while stop() waits for them in another thread. Never waits."""
@@ -411,10 +425,8 @@ class Supervisor:
 
     def _not_ready(self, process: Process) -> NotReadyError:
         lines = "".join(f"\n    {line}" for line in process.log(10))
-        why = process.why or "it did not get ready"
-        return NotReadyError(
-            f"process {process.name!r} is {process.state}: {why}{lines}", process.name, str(process.state)
-        )
+        what, why = PHRASES[process.state].replace("it ", "", 1), process.why or "it did not get ready"
+        return NotReadyError(f"process {process.name!r} {what}: {why}{lines}", process.name, str(process.state))
 
     # --- what is known
 
@@ -435,8 +447,13 @@ class Supervisor:
 
     @property
     def draining(self) -> bool:
-        """Whether it is being stopped."""
+        """Whether it is being stopped, or was."""
         return self._stopped
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it is being stopped."""
+        return self._stopped and self._keeper is not None
 
     def is_healthy(self) -> bool:
         """True when healthy or degraded: the answer of `/health`."""
@@ -460,7 +477,7 @@ class Supervisor:
         self.mind_fork()
         with self._changed:
             blockers = {each.name: str(each._life.state) for each in self.processes if not each._life.well}
-            starting = all(each._launches <= 1 and not each._life.why for each in self.processes if not each._life.well)
+            starting = all(_comes_up(each._life) for each in self.processes if not each._life.well)
         ready = not blockers and self._keeper is not None and not self._stopped
         word = "ready" if ready else "draining" if self._stopped else "starting" if starting else "not ready"
         self.was_ready = self.was_ready or ready
@@ -567,10 +584,23 @@ class Supervisor:
             self.after_fork()
 
 
+def _comes_up(life: Life) -> bool:
+    """Whether it is on its way for the first time."""
+    return life.restarts == 0 and life.state in (State.STOPPED, State.STARTING)
+
+
+def _limit(timeout: Any) -> float:
+    """Seconds that stop() was given."""
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout != timeout:
+        raise ConfigError(f"supervisor: timeout must be seconds, got {timeout!r:.60}")
+    return float(min(max(0.0, timeout), LONGEST))
+
+
 def _is_there(process: Process, once: bool) -> bool:
     """Whether it was launched, and is as it should be; or was `once`."""
     life = process._life
-    return bool(process._launches) and (life.well or (once and life.met))
+    asked = process._launches or life.since  # else nothing was done with it yet
+    return bool(asked) and (life.well or (once and life.met))
 
 
 def _has_failed(process: Process, once: bool) -> bool:

@@ -23,6 +23,8 @@ TELL = Callable[[str, str], object]
 """What is told of a verifier: a kind of message, and its text."""
 MOST = 1e9
 """Seconds that can be waited for at most."""
+TRY = 5.0
+"""Seconds that one try may take, if its `interval` is not more."""
 FAIL, VERBOSE = "verifier.fail", "verifier.verbose"
 
 
@@ -38,6 +40,9 @@ class Verifier:
     said = ""
     """What it has told of its last failed try."""
     _tell: TELL = staticmethod(_nobody)
+
+    def __init__(self, **arguments: Any) -> None:
+        """Of a class that has none of its own."""
 
     def run(self, process: Any) -> bool:
         """True when it came up. `process` offers wait, code, poll, pid, signal, write, terminate, kill."""
@@ -72,7 +77,9 @@ class HttpOkVerifier(Verifier):
         from ..probes import prepare
 
         try:
-            return prepare(Check("url", self.url, headers=self.headers, timeout=max(self.interval, 1.0)).spec())
+            return prepare(
+                Check("url", self.url, headers=self.headers, timeout=max(self.interval, TRY), read_body=False).spec()
+            )
         except ConfigError as error:
             raise ConfigError(
                 f"{type(self).__name__}: {str(error).replace(f'check {chr(39)}url{chr(39)}', 'url')}"

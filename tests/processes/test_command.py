@@ -202,7 +202,7 @@ def test_it_ends_when_all_have_ended(folder: Folder) -> None:
 def test_a_launch_that_fails_is_5(folder: Folder) -> None:
     """It ends by itself, and says what is missing."""
     folder.write(processes={"a": {"executable": "./nope", "arguments": []}})
-    said = "minimon: process 'a' is failed: it cannot be launched: ./nope: no such file\n"
+    said = "minimon: process 'a' has failed: it cannot be launched: ./nope: no such file\n"
     assert (5, "", said) == folder.run()
 
 
@@ -211,7 +211,7 @@ def test_what_does_not_get_ready_is_told_with_its_last_lines(folder: Folder) -> 
     wrong = {"executable": "sh", "arguments": ["-c", "echo no luck >&2; exit 7"], "ready": {"tcp": "localhost:1"}}
     folder.write(processes={"db": folder.marked(STUBBORN), "web": wrong}, **{"graceful-time": 0.2})
     code, _, said = folder.run()
-    told = "minimon: process 'web' is failed: it ended with code 7 before it was ready\n    no luck\n"
+    told = "minimon: process 'web' has failed: it ended with code 7 before it was ready\n    no luck\n"
     assert (5, f"no luck\n{told}", []) == (code, said, living(folder.mark))
 
 
@@ -222,7 +222,7 @@ def test_a_taken_port_is_told(folder: Folder) -> None:
         other.bind(("127.0.0.1", folder.port))
         other.listen()
         code, _, said = folder.run()
-    assert (5, True) == (code, f"cannot listen on 127.0.0.1:{folder.port}: Address already in use" in said)
+    assert (5, True) == (code, f"port {folder.port} cannot be had: Address already in use" in said)
 
 
 # signals
@@ -286,7 +286,7 @@ def test_steps_are_told_into_a_file(folder: Folder) -> None:
     folder.write(processes={"a": {"executable": "true", "arguments": []}})
     code, said, _ = folder.run("-v", "-l", "steps.log")
     told = (folder.path / "steps.log").read_text().splitlines()
-    assert (0, "", True) == (code, said, "process a: stopped -> starting" in told)
+    assert (0, "", True) == (code, said, "process a: stopped -> starting" in [line[20:] for line in told])
 
 
 # the daemon
@@ -306,7 +306,7 @@ def test_a_daemon_whose_launch_fails_says_so(folder: Folder) -> None:
     """By the parent, with its code and on its terminal."""
     folder.write(processes={"a": {"executable": "false", "arguments": [], "ready": {"exit": 0}}})
     code, _, said = folder.run("-d")
-    assert (5, True) == (code, "process 'a' is failed: it ended with code 1" in said)
+    assert (5, True) == (code, "process 'a' has failed: it ended with code 1" in said)
 
 
 def test_a_daemon_outlives_its_terminal(folder: Folder) -> None:
@@ -346,7 +346,7 @@ def test_what_fails_meanwhile_is_told(folder: Folder) -> None:
     os.mkfifo(folder.path / "gate")
     folder.write(processes={"a": {**failing, "ready": {"log": "up"}}})
     code, _, said = folder.run("--", "sh", "-c", "echo go > gate; sleep 0.5; exit 1")
-    told = "minimon: process 'a' is exited: it ended with code 4\n    up\n    broken\n"
+    told = "minimon: process 'a' has ended: it ended with code 4\n    up\n    broken\n"
     assert (1, told) == (code, said)
 
 
@@ -422,5 +422,5 @@ def test_nobody_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     code = main(["ctl", "--url", url, "list"])
     address = url.partition("//")[2]
-    said = f"minimon: ctl: {url}: connect: {address}: Connection refused\n"
+    said = f"minimon: ctl: nothing answers at {url}: connect: {address}: Connection refused; --url says where it is served\n"
     assert (1, said) == (code, capsys.readouterr().err)

@@ -101,8 +101,8 @@ UNLAUNCHED: dict[str, Callable[[pathlib.Path], tuple[Program, str]]] = {
         f"{folder}/x: No such file or directory",
     ),
     "arguments too long": lambda folder: (program("a", "x" * (1 << 20)), "sh: Argument list too long"),
-    "cwd missing": lambda folder: (program("a", cwd=f"{folder}/none"), f"{folder}/none: no such directory"),
-    "cwd a file": lambda folder: (program("a", cwd=made(folder, "x", "")), f"{folder}/x: no such directory"),
+    "cwd missing": lambda folder: (program("a", cwd=f"{folder}/none"), f"{folder}/none: cwd is no directory"),
+    "cwd a file": lambda folder: (program("a", cwd=made(folder, "x", "")), f"{folder}/x: cwd is no directory"),
     "env_file missing": lambda folder: (
         program("a", env_file=folder / "none"),
         f"{folder}/none: No such file or directory",
@@ -158,7 +158,7 @@ def test_what_cannot_be_launched_is_tried_again(tmp_path: pathlib.Path) -> None:
 def test_what_never_can_be_launched_is_given_up() -> None:
     """After so many attempts."""
     with running(Program("a", ["/nowhere"], restart={**QUICK, "max_attempts": 2})) as supervisor:
-        why = "given up after 2 times within 60 s: it cannot be launched: /nowhere: no such file"
+        why = "given up after 2 ends within 60 s: it cannot be launched: /nowhere: no such file"
         assert f"failed: {why}" == failed(supervisor)
 
 
@@ -166,7 +166,7 @@ def test_restart_of_what_cannot_be_launched_says_why() -> None:
     """At once."""
     with running(Program("a", ["/nowhere"])) as supervisor:
         failed(supervisor)
-        told = "NotReadyError: process 'a' is failed: it cannot be launched: /nowhere: no such file"
+        told = "NotReadyError: process 'a' has failed: it cannot be launched: /nowhere: no such file"
         assert told == error_of(lambda: supervisor.restart("a", timeout=5.0))
 
 
@@ -178,7 +178,7 @@ def test_a_port_that_is_taken_is_told_with_what_the_program_said() -> None:
         one = Program("a", [*PYTHON, code], ready={"tcp": "127.0.0.1:1"}, output="discard")
         with running(one) as supervisor:
             told = error_of(lambda: supervisor.wait_ready(10.0)).splitlines()
-            assert ["NotReadyError: process 'a' is failed: it ended with code 1 before it was ready", True] == [
+            assert ["NotReadyError: process 'a' has failed: it ended with code 1 before it was ready", True] == [
                 told[0],
                 told[-1].endswith("Address already in use"),
             ]

@@ -281,7 +281,7 @@ def test_the_delay_goes_on_if_it_was_up_for_less() -> None:
 def test_five_ends_within_a_minute_are_too_many() -> None:
     """It is given up, and says so."""
     life = after_crashes(5)
-    assert (State.FAILED, "given up after 5 times within 60 s: it ended with code 1") == (life.state, life.why)
+    assert (State.FAILED, "given up after 5 ends within 60 s: it ended with code 1") == (life.state, life.why)
 
 
 def test_four_ends_within_a_minute_are_not() -> None:
@@ -324,7 +324,7 @@ def test_faults_count_as_ends() -> None:
     life = WANTED
     for now in range(100, 105):
         life = ended(halted(up(life, float(now)), now + 0.1, "dead"), ALWAYS, 0, True, now + 0.2, MIDDLE)
-    assert (State.FAILED, "given up after 5 times within 60 s: dead") == (life.state, life.why)
+    assert (State.FAILED, "given up after 5 ends within 60 s: dead") == (life.state, life.why)
 
 
 @pytest.mark.parametrize("yes", [True, False])
@@ -361,7 +361,7 @@ def test_refused_launches_are_given_up() -> None:
     life = WANTED
     for _ in range(5):
         life = refused(life, ALWAYS, "no such file", 10.0, MIDDLE)
-    assert (State.FAILED, "given up after 5 times within 60 s: no such file") == (life.state, life.why)
+    assert (State.FAILED, "given up after 5 ends within 60 s: no such file") == (life.state, life.why)
 
 
 def test_a_refused_launch_has_no_code() -> None:

@@ -443,7 +443,7 @@ def test_one_that_needs_another_completed_does_not_run_after_its_failure() -> No
     with running(program("db", "exit 1"), program("web", depends_on={"db": "completed"})) as supervisor:
         told = error_of(lambda: supervisor.wait_ready(5.0))
         assert (
-            "NotReadyError: process 'db' is exited: it ended with code 1",
+            "NotReadyError: process 'db' has ended: it ended with code 1",
             "stopped",
             "waits for db to complete",
         ) == (
@@ -668,8 +668,8 @@ def test_one_that_ends_too_often_is_given_up() -> None:
     restart = {"condition": "on-failure", "delay": 0.01, "max_attempts": 3}
     with running(program("a", "echo run; exit 3", restart=restart)) as supervisor:
         told = error_of(lambda: (wait_until(lambda: states(supervisor)["a"] == "failed"), supervisor.wait_ready(5.0)))
-        why = "given up after 3 times within 60 s: it ended with code 3"
-        assert f"NotReadyError: process 'a' is failed: {why}\n    run\n    run\n    run" == told
+        why = "given up after 3 ends within 60 s: it ended with code 3"
+        assert f"NotReadyError: process 'a' has failed: {why}\n    run\n    run\n    run" == told
 
 
 def test_a_stop_ends_a_backoff() -> None:
@@ -713,7 +713,7 @@ def test_restart_of_one_that_does_not_get_ready_says_why(tmp_path: pathlib.Path)
         supervisor.wait_ready(5.0)
         told = error_of(lambda: supervisor.restart("a", timeout=5.0))
         why = "it ended with code 4 before it was ready\n    up\n    broken"
-        assert f"NotReadyError: process 'a' is failed: {why}" == told
+        assert f"NotReadyError: process 'a' has failed: {why}" == told
 
 
 def test_restart_has_its_limit() -> None:
@@ -856,7 +856,7 @@ def test_one_that_exits_with_another_code_has_failed() -> None:
     """It says so."""
     with running(program("a", "exit 2", ready={"exit": 3})) as supervisor:
         told = error_of(lambda: supervisor.wait_ready(5.0))
-        assert "NotReadyError: process 'a' is failed: it ended with code 2 before it was ready" == told
+        assert "NotReadyError: process 'a' has failed: it ended with code 2 before it was ready" == told
 
 
 UNMET = {
@@ -901,7 +901,7 @@ def test_waiting_ends_at_once_when_the_process_dies(kind: str) -> None:
         took = time.monotonic() - begun
         leave.set()
         assert (
-            "NotReadyError: process 'a' is failed: it ended with code 4 before it was ready\n    it is broken",
+            "NotReadyError: process 'a' has failed: it ended with code 4 before it was ready\n    it is broken",
             True,
         ) == (told, took < 0.1 + SLACK)
 
@@ -928,7 +928,7 @@ def test_one_that_is_not_ready_is_launched_again() -> None:
     with running(program("a", restart=restart, ready={**NEVER, "timeout": 0.1})) as supervisor:
         one = supervisor.process("a")
         wait_until(lambda: one.state is State.FAILED)
-        why = "given up after 2 times within 60 s: it was not ready within 0.1 s: there is no /nowhere/at/all"
+        why = "given up after 2 ends within 60 s: it was not ready within 0.1 s: there is no /nowhere/at/all"
         assert (why, 1) == (one.why, one.restarts)
 
 
@@ -1080,7 +1080,7 @@ def test_a_process_may_be_the_target_of_a_check() -> None:
     [
         ("exit 0", {}, True),
         (SLEEP, {}, True),
-        ("exit 3", {}, "LifecycleError: it is exited: it ended with code 3"),
+        ("exit 3", {}, "LifecycleError: it has ended: it ended with code 3"),
         (SLEEP, {"ready": NEVER}, "LifecycleError: it is starting"),
     ],
 )
