@@ -39,7 +39,7 @@ MOST_FAILURES = 100
 """Turns of the loop in a row that may fail."""
 TO = {"started": "be launched", "ready": "be ready", "completed": "complete"}
 """What another one is needed to do."""
-VERDICT = 1.0
+VERDICT = 0.5
 """Seconds after the end of a process in which its Verifier may say that this is what it waited for."""
 UNRUN = (126, 127)
 """Codes with which a shell says that it cannot run what it was told to."""
@@ -486,11 +486,10 @@ class Keeper:
             self._mind_tickets(entry)
             return
         away = next((name for name, need in self._needs(entry) if self._is_away(name, need)), None)
-        if away is not None:
+        if away is not None:  # it is launched when that is there, for which nobody can wait
             ticket.fail(
                 LifecycleError(f"process {entry.program.name!r} waits for {away}, which is stopped; start that")
             )
-            return
         life = wanted(entry.life, True)
         if entry.life.state is State.STOPPING:
             entry.relaunch = True

@@ -136,7 +136,7 @@ def met(life: Life, asked: bool, now: float) -> Life:
     """What `ready` asks for holds, or nothing was `asked` for."""
     if life.state is not State.STARTING:
         return life._replace(met=True)
-    return life._replace(state=State.READY if asked else State.RUNNING, since=now, met=True)
+    return life._replace(state=State.READY if asked else State.RUNNING, since=now, met=True, why="")
 
 
 def halted(life: Life, now: float, fault: str = "") -> Life:

@@ -121,7 +121,7 @@ def test_it_rests_between_two_tries(rogue: Any) -> None:
     assert 2 <= len(server.requests) <= 4
 
 
-@pytest.mark.parametrize("behaviour", ["redirect_loop", "silent", "drip_body", "delay", "reset", "garbage"])
+@pytest.mark.parametrize("behaviour", ["redirect_loop", "silent", "delay", "reset", "garbage"])
 def test_a_bad_server_fails_in_time(rogue: Any, behaviour: str) -> None:
     """One that redirects for ever, hangs, or answers byte by byte."""
     passed, seconds = taken(HttpOkVerifier(url=rogue(behaviour).url, timeout=0.15, interval=0.05), StandIn())
