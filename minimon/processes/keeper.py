@@ -121,6 +121,7 @@ class Entry:
         self.looks = 0  # at the session of a leader that has ended
         self.job: Callable[[], None] | None = None  # a look that is being made
         self.tries = 0
+        self.looked = 0.0  # when the last look began
         self.failing = 0.0  # since when `live` does not hold
         self.last = ""  # what did not hold the last time
         self.relaunch = False
@@ -381,7 +382,7 @@ class Keeper:
 
     def _launch(self, entry: Entry) -> None:
         entry.relaunch, entry.deadline, entry.exit, entry.looks = False, 0.0, None, 0
-        entry.tries, entry.failing, entry.last = 0, 0.0, ""
+        entry.tries, entry.looked, entry.failing, entry.last = 0, 0.0, 0.0, ""
         now = time.monotonic()
         try:
             self._spawn(entry)
@@ -516,7 +517,7 @@ class Keeper:
             why = _looked_at(gate, run, limit)
             self.post(partial(self._looked, entry, launches, job, why))
 
-        entry.job = job
+        entry.job, entry.looked = job, time.monotonic()
         entry.tries += 1
         if not self.pool.offer(job):
             self._looked(entry, launches, job, "the system gives no thread to look")
@@ -548,7 +549,7 @@ class Keeper:
 
     def _mind_live(self, entry: Entry, gate: Gate, why: str) -> None:
         now = time.monotonic()
-        entry.failing = (entry.failing or now) if why else 0.0
+        entry.failing = (entry.failing or entry.looked or now) if why else 0.0
         if entry.failing and now - entry.failing >= gate.timeout:
             self._fail(entry, f"it does not live: {why}")
             return
