@@ -85,6 +85,7 @@ class Entry:
         self.empty = 0  # of them, in a row, in which nothing was seen
         self.job: Callable[[], None] | None = None  # a look that is being made
         self.tries = 0
+        self.looked = 0.0  # when the last look began
         self.failing = 0.0  # since when `live` does not hold
         self.last = ""  # what did not hold the last time
         self.judging = False  # whether a Verifier is still asked about a run that has ended

@@ -299,7 +299,7 @@ class Keeper:
 
     def _launch(self, entry: Entry) -> None:
         entry.relaunch, entry.deadline, entry.exit, entry.looks, entry.empty = False, 0.0, None, 0, 0
-        entry.tries, entry.failing, entry.last = 0, 0.0, ""
+        entry.tries, entry.looked, entry.failing, entry.last = 0, 0.0, 0.0, ""
         entry.judging = entry.passed = entry.blocked = False
         now = time.monotonic()
         try:

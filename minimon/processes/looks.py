@@ -72,7 +72,7 @@ class Looks:
             why = _looked_at(gate, run, limit)
             self._loop.post(partial(self._looked, entry, launches, job, why))
 
-        entry.job = job
+        entry.job, entry.looked = job, time.monotonic()
         entry.tries += 1
         if not self._pool.offer(job):
             self._looked(entry, launches, job, "the system gives no thread to look")
@@ -113,7 +113,7 @@ class Looks:
 
     def _mind_live(self, entry: Entry, gate: Gate, why: str) -> None:
         now = time.monotonic()
-        entry.failing = (entry.failing or now) if why else 0.0
+        entry.failing = (entry.failing or entry.looked or now) if why else 0.0
         if entry.failing and now - entry.failing >= gate.timeout:
             self._failed(entry, f"it does not live: {why}")
             return

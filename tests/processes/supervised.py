@@ -19,12 +19,16 @@ PYTHON = [sys.executable, "-I", "-S", "-c"]
 SLEEP = "exec sleep 60"
 STUBBORN = "trap '' TERM; echo up; while :; do sleep 60; done"
 """Ends by KILL alone, once it has said that it is up."""
+PATIENCE = 0.1
+"""Seconds until KILL, where a test says nothing else."""
+SLACK = 1.0
+"""Seconds that a promised deadline may be missed by, on a machine that has much to do."""
 MARK = "MINIMON_TEST_MARK"
 
 
 def program(name: str, script: str = SLEEP, **options: Any) -> Program:
     """A line of shell, which is not waited for long."""
-    return Program(name, ["sh", "-c", script], **{"stop": {"timeout": 0.3}, "output": "discard", **options})
+    return Program(name, ["sh", "-c", script], **{"stop": {"timeout": PATIENCE}, "output": "discard", **options})
 
 
 def stubborn(name: str, script: str = STUBBORN, **options: Any) -> Program:
@@ -34,8 +38,8 @@ def stubborn(name: str, script: str = STUBBORN, **options: Any) -> Program:
 
 @contextlib.contextmanager
 def running(*programs: Program, **options: Any) -> Iterator[Supervisor]:
-    """A Supervisor that runs; nothing of it is left afterwards."""
-    platform = options.pop("platform", None)
+    """A Supervisor that runs; nothing of it is left afterwards, if it is `alone`."""
+    platform, alone = options.pop("platform", None), options.pop("alone", True)
     supervisor = Supervisor(programs, **{"grace": 3.0, **options})
     if platform is not None:
         supervisor.platform = platform
@@ -44,7 +48,8 @@ def running(*programs: Program, **options: Any) -> Iterator[Supervisor]:
         yield supervisor.start()
     finally:
         supervisor.stop()
-    assert [] == nothing_left(before)
+    if alone:
+        assert [] == nothing_left(before)
 
 
 def what_is_there() -> set[str]:
@@ -62,13 +67,19 @@ def nothing_left(before: set[str]) -> list[str]:
     return sorted(what_is_there() - before)
 
 
+def stat(pid: int | str | None) -> list[bytes]:
+    """The fields of the stat of a process from its state on (proc(5)); none where it is not there."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
 def stats() -> Iterator[tuple[int, list[bytes]]]:
-    """The pid of every process, and the fields of its stat from its state on (proc(5))."""
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                found = pathlib.Path(f"/proc/{name}/stat").read_bytes()
-                yield int(name), found.rpartition(b")")[2].split()
+    """The pid of every process, and those fields."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (fields := stat(name)):
+            yield int(name), fields
 
 
 def children() -> set[int]:
@@ -95,12 +106,12 @@ def marked(mark: str) -> list[str]:
 
 def is_alive(pid: int | None) -> bool:
     """Whether there is such a process, which is no zombie."""
-    return any(found == pid and fields[0] not in (b"Z", b"X") for found, fields in stats())
+    return stat(pid)[:1] not in ([], [b"Z"], [b"X"])
 
 
 def is_stopped(pid: int | None) -> bool:
     """Whether it was stopped by a signal."""
-    return any(found == pid and fields[0] == b"T" for found, fields in stats())
+    return stat(pid)[:1] == [b"T"]
 
 
 # What a host begins with; it tells what it wants to tell on stdout, a line at a time.

@@ -422,5 +422,5 @@ def test_nobody_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     code = main(["ctl", "--url", url, "list"])
     address = url.partition("//")[2]
-    said = f"minimon: ctl: nothing answers at {url}: connect: {address}: Connection refused; --url says where it is served\n"
-    assert (1, said) == (code, capsys.readouterr().err)
+    said = f"nothing answers at {url}: connect: {address}: Connection refused; --url says where it is served"
+    assert (1, f"minimon: ctl: {said}\n") == (code, capsys.readouterr().err)

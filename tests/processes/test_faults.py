@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from supervised import PYTHON, SLEEP, host, is_alive, is_stopped, program, running, session, stubborn
+from supervised import PATIENCE, PYTHON, SLACK, SLEEP, host, is_alive, is_stopped, program, running, session, stubborn
 from support import few, wait_until
 
 from minimon import Program, Supervisor, Verifier
@@ -28,8 +29,6 @@ pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks a
 
 NEVER = {"file": "/nowhere/at/all", "interval": 0.02}
 QUICK = {"condition": "on-failure", "delay": 0.05}
-SLACK = 1.0
-"""Seconds that a promised deadline may be missed by, on a machine that has much to do."""
 NAMELESS = "54321"
 """A user whom limits hold for."""
 
@@ -263,13 +262,13 @@ def test_one_that_was_stopped_by_a_signal_hears_the_end() -> None:
 def test_one_that_was_stopped_by_a_signal_does_not_get_ready() -> None:
     """It is ended when its time is over."""
     script = f"kill -STOP $$; echo up; {SLEEP}"
-    with running(program("a", script, ready={"log": "up", "timeout": 0.3})) as supervisor:
-        assert "failed: it was not ready within 0.3 s: no line fits 'up'" == failed(supervisor)
+    with running(program("a", script, ready={"log": "up", "timeout": 0.15})) as supervisor:
+        assert "failed: it was not ready within 0.15 s: no line fits 'up'" == failed(supervisor)
 
 
 @pytest.mark.slow
 def test_one_that_was_stopped_by_a_signal_does_not_live() -> None:
-    """It is launched again."""
+    """It is launched again after one look, which takes 5 s: for so long it did not hold."""
     code = (
         "import socket, sys; one = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
         "while True: c = one.accept()[0]; c.recv(99); c.sendall(b'HTTP/1.1 204 No\\r\\n\\r\\n'); c.close()"
@@ -280,7 +279,7 @@ def test_one_that_was_stopped_by_a_signal_does_not_live() -> None:
         one = supervisor.wait_ready(10.0).process("a")
         first = one.pid()
         one.signal(signal.SIGSTOP)
-        assert wait_until(lambda: one.pid() not in (None, first) and one.state is State.READY, 15.0)
+        assert wait_until(lambda: one.pid() not in (None, first) and one.state is State.READY, 8.0)
 
 
 # --- verifiers
@@ -345,7 +344,7 @@ def test_a_stop_does_not_wait_for_a_verifier() -> None:
         ended = supervisor.stop()
         took = time.monotonic() - begun
         leave.set()
-        assert (False, False, True) == (ended, is_alive(pid), took < 0.3 + SLACK)
+        assert (False, False, True) == (ended, is_alive(pid), took < PATIENCE + SLACK)
 
 
 @pytest.mark.slow
@@ -360,24 +359,23 @@ def test_a_hundred_verifiers_that_hang_hold_up_nobody() -> None:
         assert (True, True) == (up, gone)
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "why"),
-    [
-        ("redirect_loop", "redirect"),
-        ("silent", "a look at it has not come to its end"),
-        ("garbage", ""),
-        ("reset", ""),
-        ("empty", ""),
-    ],
-)
-def test_a_server_that_misbehaves_is_not_ready(behaviour: str, why: str) -> None:
-    """It says why, when time is over."""
-    with RogueServer(behaviour) as server:
-        ready = {"http": server.url, "timeout": 0.3, "interval": 0.05}
-        with running(program("a", ready=ready)) as supervisor:
-            told = failed(supervisor)
-            late = "failed: it was not ready within 0.3 s: "
-            assert (late, why) == (told[: len(late)], why if why in told else told)
+ROGUES = {
+    "redirect_loop": "protocol: redirects in a ring",
+    "garbage": "protocol: headers",
+    "reset": "connect: headers",
+    "empty": "truncated: headers",
+}
+
+
+def test_servers_that_misbehave_are_not_ready() -> None:
+    """They say why, when time is over."""
+    with contextlib.ExitStack() as stack:
+        urls = {name: stack.enter_context(RogueServer(name)).url for name in ROGUES}
+        times = {"timeout": 0.3, "interval": 0.05}
+        programs = [program(name, ready={"http": url, **times}) for name, url in urls.items()]
+        supervisor = stack.enter_context(running(*programs))
+        told = {name: failed(supervisor, name).partition("s: ")[2][: len(why)] for name, why in ROGUES.items()}
+        assert ROGUES == told
 
 
 def test_a_server_that_answers_late_is_ready_in_the_end() -> None:
@@ -471,7 +469,7 @@ def test_floods_do_not_hold_up_the_stop(output: str, tmp_path: pathlib.Path) -> 
     programs = [program(str(number), line, ready={{"log": "up"}}, output={told}) for number in range(4)]
     supervisor = Supervisor(programs).start().wait_ready()
     begun = time.monotonic()
-    found = supervisor.stop(), time.monotonic() - begun < 0.3 + {SLACK}, supervisor.snapshot()["counts"]["stopped"]
+    found = supervisor.stop(), time.monotonic() - begun < {PATIENCE + SLACK}, supervisor.snapshot()["counts"]["stopped"]
     os.write(3, repr(found).encode())
     """
     reading, writing = os.pipe()
@@ -539,7 +537,7 @@ os.kill(first, 9)
 wait_until(lambda: one.restarts == 1 and str(one.state) == "ready")
 second = one.pid()
 begun = time.monotonic()
-ended = supervisor.stop(), time.monotonic() - begun < 0.3 + {SLACK}
+ended = supervisor.stop(), time.monotonic() - begun < {PATIENCE + SLACK}
 tell(session(first), *ended, session(second))
 """
     with host(script) as one:
@@ -552,7 +550,7 @@ def test_a_host_that_loses_exit_codes_leaves_nothing_when_it_exits(kind: str) ->
     """Nor when it is killed: the guard waits for nobody's code."""
     script = f"{LOSING[kind]}\nsupervisor = Supervisor([stubborn('a'), program('b')]).start().wait_ready()"
     with host(script) as one:
-        assert ((0, "", ""), []) == (one.rest(), one.left(0.3 + 2 * SLACK))
+        assert ((0, "", ""), []) == (one.rest(), one.left(PATIENCE + 2 * SLACK))
 
 
 # --- the guard
@@ -568,6 +566,7 @@ def test_a_guard_that_was_killed_is_launched_again() -> None:
         assert (True, pid, True) == (again, supervisor.process("a").pid(), is_alive(pid))
 
 
+@pytest.mark.slow
 def test_a_guard_that_was_launched_again_knows_what_runs() -> None:
     """The host is killed then."""
     script = """
@@ -581,7 +580,7 @@ def test_a_guard_that_was_launched_again_knows_what_runs() -> None:
     with host("if True:" + script) as one:
         told = one.told()
         one.end()
-        assert ("up", []) == (told, one.left(0.3 + 2 * SLACK))
+        assert ("up", []) == (told, one.left(PATIENCE + 2 * SLACK))
 
 
 def test_a_guard_that_ends_again_and_again_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
@@ -697,7 +696,7 @@ def test_restarts_of_several_run_beside_each_other() -> None:
         begun = time.monotonic()
         told = [Background(lambda name=name: supervisor.restart(name).state) for name in "abc"]
         results = [each.result() for each in told]
-        assert (["ready"] * 3, True) == (results, time.monotonic() - begun < 0.3 + SLACK)
+        assert (["ready"] * 3, True) == (results, time.monotonic() - begun < PATIENCE + SLACK)
 
 
 def test_a_stop_of_a_process_gives_up_its_restart() -> None:
@@ -752,6 +751,7 @@ def test_stops_from_several_threads_come_to_the_same_end() -> None:
         assert ["True"] * 5 == [each.result() for each in [Background(supervisor.stop) for _ in range(5)]]
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_at_any_moment_comes_to_an_end() -> None:
     """Restarts, starts and stops of the same processes from many threads, and a stop of all in the midst of it."""
     leave = threading.Event()
@@ -774,10 +774,10 @@ def test_what_is_asked_for_at_any_moment_comes_to_an_end() -> None:
         wait_until(lambda: sum(each.restarts for each in supervisor.processes) > 20)
         ended = supervisor.stop()
         leave.set()
-        assert (True, True, {"stopped"}) == (
+        assert (True, True, {None}) == (
             ended,
             all(int(each.result()) > 0 for each in askers),
-            {str(each.state) for each in supervisor.processes},
+            {each.pid() for each in supervisor.processes},
         )
 
 
@@ -908,7 +908,7 @@ def test_with_less_of_a_system_programs_come_up_and_end(kind: str) -> None:
             again,
             codes,
             ended,
-            time.monotonic() - begun < 0.3 + SLACK,
+            time.monotonic() - begun < PATIENCE + SLACK,
         )
 
 
