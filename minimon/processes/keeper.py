@@ -657,6 +657,8 @@ class Keeper:
                 if not child.signal(entry.program.stop.signal):  # lost
                     entry.deadline = now
                 self._at(entry.deadline, partial(self._kill, entry, child))
+            elif not entry.looks:
+                child.signal_late(left, entry.program.stop.signal)
             self._at(now + STEPS[min(entry.looks, len(STEPS) - 1)], self._sweep_soon)
             entry.looks += 1
 
