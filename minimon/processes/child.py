@@ -36,6 +36,9 @@ LOST = "its exit code was lost: the host ignores SIGCHLD, or waits for any child
 REST = 0.2
 """Seconds in which what a command has left in its pipe is read; what it has started may go on to write into it."""
 
+FORKING = 20
+"""Ticks, of 0.01 s, that it takes at most from a fork until the new process hears signals."""
+
 
 class Ended(NamedTuple):
     """How a process has ended."""
@@ -67,6 +70,7 @@ class Child:
         # Held while its end is taken, where it cannot be seen otherwise. A leaf.
         self._taking = threading.Lock()
         self._taken: Ended | None = None
+        self._told = 0  # when its group was sent a signal the last time, in ticks since the boot
         self.fd = -1
         if platform.pidfd:
             with contextlib.suppress(OSError):  # an older kernel, a sandbox, no descriptor left
@@ -112,6 +116,7 @@ class Child:
         with self._lock:
             if not self._is_ours():
                 return False
+            self._told = _ticks()
             try:
                 if GROUPS:
                     os.killpg(self.pid, number)
@@ -120,6 +125,21 @@ class Child:
             except (OSError, ValueError):
                 return False
             return True
+
+    def signal_late(self, members: Sequence[int], number: int) -> None:
+        """To those of its session that were only being forked when its group was sent a signal, and have not got it.
+
+        A shell that forks may lose it for its child. What has a parent that lives, and may have to do with that signal,
+        is left to it.
+        """
+        with self._lock:
+            if not self._told or not self._is_ours():
+                return
+            for member in members:
+                with contextlib.suppress(OSError):
+                    parent, ticks = born(member)
+                    if ticks >= self._told - FORKING and parent not in members and os.getsid(member) == self.pid:
+                        os.kill(member, number)
 
     def signal_leader(self, number: int) -> bool:
         """To the process alone."""
@@ -181,6 +201,20 @@ class Child:
 def _how(found: Any) -> Ended:
     """From waitid's answer."""
     return Ended(found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)
+
+
+def _ticks() -> int:
+    """What `born` says of a process that begins now; 0 where nothing tells."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def born(pid: int) -> tuple[int, int]:
+    """The parent of a process, and when it has begun, in ticks since the boot (proc(5)). Raises OSError."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[1]), int(fields[19])
 
 
 def living(platform: Platform) -> dict[int, list[int]] | None:

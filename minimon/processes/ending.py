@@ -80,7 +80,7 @@ class Ending:
             assert entry.child is not None
             left = [] if groups is None else groups.get(entry.child.pid, [])
             if left:
-                self._mind_left(entry, entry.child)
+                self._mind_left(entry, entry.child, left)
             else:
                 entry.child.kill()  # of what was forked while /proc was read
                 entry.empty += 1
@@ -92,10 +92,12 @@ class Ending:
             self._timed = True
             self._loop.at(time.monotonic() + min(steps), self._sweep_again)
 
-    def _mind_left(self, entry: Entry, child: Child) -> None:
+    def _mind_left(self, entry: Entry, child: Child, left: list[int]) -> None:
         """Something of its session lives: it has its time, too."""
         entry.looks += 1
         entry.empty = 0
+        if entry.deadline and entry.looks == 1:
+            child.signal_late(left, entry.program.stop.signal)
         if not entry.deadline:
             entry.deadline = min(time.monotonic() + entry.program.stop.timeout, self.until)
             if not child.signal(entry.program.stop.signal):  # the leader was reaped by somebody else

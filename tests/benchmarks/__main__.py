@@ -43,6 +43,7 @@ ROWS = {
     "abuse": "abuse",
     "jsonpath": "queries",
     "guests": "guests",
+    "processes": "processes",
     "day": "day",
     "blackhole": "blackhole",
 }
