@@ -38,9 +38,9 @@ def stubborn(name: str, script: str = STUBBORN, **options: Any) -> Program:
 
 @contextlib.contextmanager
 def running(*programs: Program, **options: Any) -> Iterator[Supervisor]:
-    """A Supervisor that runs; nothing of it is left afterwards, if it is `alone`."""
+    """A Supervisor that runs, without a guard (a Python more) unless asked; nothing of it is left, if it is `alone`."""
     platform, alone = options.pop("platform", None), options.pop("alone", True)
-    supervisor = Supervisor(programs, **{"grace": 3.0, **options})
+    supervisor = Supervisor(programs, **{"grace": 3.0, "guard": False, **options})
     if platform is not None:
         supervisor.platform = platform
     before = what_is_there()

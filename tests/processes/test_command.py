@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support import ROOT, wait_until
+from support import ROOT, few, wait_until
 
 from minimon import HealthCheckServer, Program, Supervisor
 from minimon.cli import main
@@ -228,7 +228,7 @@ def test_a_taken_port_is_told(folder: Folder) -> None:
 # signals
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"])
+@pytest.mark.parametrize("name", few(["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP"]))
 def test_a_signal_ends_all(folder: Folder, name: str) -> None:
     """Gracefully, and with 0."""
     folder.write(serves=True, **{"keep-alive": True, "graceful-time": 0.3}, processes={"a": folder.marked(STUBBORN)})

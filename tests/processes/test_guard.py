@@ -96,7 +96,7 @@ def test_it_tells_nobody_twice(guard: Guard, launch: Any, tmp_path: pathlib.Path
     assert (Ended(0), Ended(-KILL)) == (over(guard), child.ended())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_finds_what_was_being_launched(guard: Guard, launch: Any) -> None:
     """By its token."""
     child = launch("sleep", "60", env={**os.environ, TOKEN: guard.announce(15, 1.0)})

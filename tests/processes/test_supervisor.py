@@ -336,7 +336,7 @@ def test_a_snapshot_has_each_process() -> None:
 
 def test_a_snapshot_counts_states_and_names_the_guard() -> None:
     """And says what is lacking: nothing."""
-    with running(program("a"), program("b", "exit 0")) as supervisor:
+    with running(program("a"), program("b", "exit 0"), guard=True) as supervisor:
         supervisor.wait_ready(5.0)
         wait_until(lambda: supervisor.process("b").state is State.EXITED)
         found = supervisor.snapshot()
@@ -919,7 +919,7 @@ def test_a_condition_is_given_up_at_once_when_the_process_dies() -> None:
 
 def test_waiting_ends_at_once_when_the_process_dies() -> None:
     """With its code, and its last lines."""
-    ready = {"tcp": "127.0.0.1:{port:x}", "timeout": 60}
+    ready = {"tcp": "127.0.0.1:1", "timeout": 60}
     with running(program("a", "sleep 0.1; echo it is broken; exit 4", ready=ready)) as supervisor:
         begun = time.monotonic()
         told = error_of(lambda: supervisor.wait_ready(60.0))
@@ -1048,7 +1048,7 @@ def test_on_change_that_raises_harms_nobody() -> None:
         assert wait_until(lambda: supervisor.process("a").restarts == 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_change_that_hangs_holds_up_nobody() -> None:
     """stop() leaves it alone after a second."""
     leave = threading.Event()
@@ -1061,7 +1061,7 @@ def test_on_change_that_hangs_holds_up_nobody() -> None:
     assert (False, True, True) == (ended, took < 1.0 + SLACK, wait_until(lambda: not our_threads()))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_last_hundred_events_are_kept() -> None:
     """Those before are forgotten."""
     restart = {"condition": "always", "delay": 0.0, "max_attempts": 60}
@@ -1132,7 +1132,7 @@ KINDS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", few(["forks and ignores TERM", "groups of its own", "double fork", *KINDS], 3))
 def test_a_host_that_is_killed_leaves_nothing(kind: str) -> None:
     """SIGKILL; the guard ends them within their time, and then itself."""
     script = f"""
@@ -1148,7 +1148,7 @@ def test_a_host_that_is_killed_leaves_nothing(kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", ["f'{SLEEP} & {SLEEP}'", pytest.param("STUBBORN", marks=pytest.mark.long)])
-@pytest.mark.parametrize("moment", few(range(40), 4))
+@pytest.mark.parametrize("moment", few(range(40), 1))
 def test_a_host_that_is_killed_while_it_starts_leaves_nothing(moment: int, line: str) -> None:
     """At whatever moment of it. Of one that was just being launched the guard does not know its time: it gets 10 s."""
     script = f"""
@@ -1170,10 +1170,10 @@ def test_a_host_that_is_killed_while_it_starts_leaves_nothing(moment: int, line:
     [
         ("pass", 0),
         ("sys.exit(3)", 3),
-        ("raise SystemExit(4)", 4),
-        ("os._exit(5)", 5),
-        ("os.kill(os.getpid(), 15); pause.wait(9)", -15),
         ("os.execv('/bin/sh', ['sh', '-c', 'exit 6'])", 6),
+        pytest.param("raise SystemExit(4)", 4, marks=pytest.mark.long),
+        pytest.param("os._exit(5)", 5, marks=pytest.mark.long),
+        pytest.param("os.kill(os.getpid(), 15); pause.wait(9)", -15, marks=pytest.mark.long),
     ],
 )
 def test_a_host_that_ends_without_a_stop_leaves_nothing(last: str, code: int) -> None:
@@ -1436,7 +1436,7 @@ def test_a_hundred_programs_that_have_to_be_killed_end_in_the_time_of_one() -> N
         assert (True, True) == (PATIENCE <= took, took < PATIENCE + SLACK)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_chain_of_a_hundred_programs_comes_up_and_ends() -> None:
     """One after another."""
     names = [str(number) for number in range(100)]
