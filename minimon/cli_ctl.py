@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .table import Output
 
 Complain = Callable[[object, int], int]
-PATIENCE = 90.0
+PATIENCE = 600.0
 """Seconds that an answer is waited for."""
 FAILED, USAGE = 1, 2
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .guarding import kill, sessions
@@ -166,7 +166,7 @@ class Child:
                         os.kill(member, signal.SIGKILL)
 
     def _is_ours(self) -> bool:
-        """Whether its pid is still its own. Called with the lock held."""
+        """Whether its pid is still its own; without waitid, whether it was a moment ago. Called with the lock held."""
         if self._reaped or self._owner != os.getpid():
             return False
         ended = self.ended()
@@ -280,7 +280,15 @@ def _ignored() -> list[int] | None:
     return [int(getattr(signal, name)) for name in (*ignored, *PYTHONS) if hasattr(signal, name)]
 
 
-def run(command: Sequence[str], timeout: float, **options: Any) -> tuple[int | None, str]:
+Note = Callable[["Child", bool], None]
+"""Is told that a command runs, and that it does not any more."""
+
+
+def _ignore(child: Child, runs: bool) -> None:
+    """For who need not know."""
+
+
+def run(command: Sequence[str], timeout: float, note: Note = _ignore, **options: Any) -> tuple[int | None, str]:
     """Run a command to its end; its code, and the end of its output. Code None, and why, when it took too long.
 
     Raises OSError, ValueError. In the caller's thread.
@@ -291,14 +299,15 @@ def run(command: Sequence[str], timeout: float, **options: Any) -> tuple[int | N
             child = spawn(command, stdout=writing, stderr=writing, **options)
         finally:
             os.close(writing)
-        deadline = time.monotonic() + timeout
-        said = _hear(reading, child, deadline)
+        note(child, True)
+        said = _hear(reading, child, time.monotonic() + timeout)
         ended = child.ended()
         child.kill((living(child._platform) or {}).get(child.pid, ()))
         last = time.monotonic() + 1.0
         while child.ended() is None and time.monotonic() < last:
             time.sleep(0.001)
         child.reap()
+        note(child, False)
     finally:
         os.close(reading)
     if ended is None:

@@ -57,8 +57,14 @@ class Ticket:
 class Run:
     """One run of a program, as its conditions see it."""
 
-    def __init__(self, process: Process, env: Mapping[str, str], cwd: str | None) -> None:
-        self.process, self.env, self.cwd = process, env, cwd
+    def __init__(
+        self, process: Process, env: Mapping[str, str], cwd: str | None, watch: Callable[[int, bool], None]
+    ) -> None:
+        self.process, self.env, self.cwd, self._watch = process, env, cwd, watch
+        # Guards what follows. A leaf.
+        self._lock = threading.Lock()
+        self._looking: set[Child] = set()
+        self._over = False
         self.code: int | None = None
         self.ended = False
         self.seen: set[str] = set()
@@ -66,6 +72,22 @@ class Run:
     def logged(self, pattern: str) -> bool:
         """Whether it has written a line in which the pattern is found."""
         return pattern in self.seen
+
+    def note(self, child: Child, runs: bool) -> None:
+        """A command that looks at it runs, or does not any more. On a worker's thread."""
+        with self._lock:
+            (self._looking.add if runs else self._looking.discard)(child)
+            over = self._over
+        self._watch(child.pid, runs)
+        if runs and over:
+            child.kill()
+
+    def end_looks(self) -> None:
+        """Nobody waits for these commands any more."""
+        with self._lock:
+            self._over, looking = True, list(self._looking)
+        for child in looking:
+            child.kill()
 
 
 class Entry:

@@ -29,7 +29,7 @@ from ..options import TAKEN
 from ..probes import Prepared, Shared, described, observe, prepare
 from ..probes.call import CallProbe
 from ..text import short
-from .child import run
+from .child import Child, run
 from .verifiers import TELL, Verifier
 
 TIMEOUT, INTERVAL = 30.0, 0.5
@@ -55,6 +55,9 @@ class Run(Protocol):
 
     def logged(self, pattern: str) -> bool:
         """Whether it has written a line in which the pattern is found."""
+
+    def note(self, child: Child, runs: bool) -> None:
+        """A command that looks at it runs, or does not any more."""
 
 
 Look = Callable[[Run, float], str]
@@ -235,7 +238,7 @@ def _executed(at: str, value: Any) -> Gate:
 
     def look(looked: Run, timeout: float) -> str:
         try:
-            code, said = run(value, timeout, env=looked.env, cwd=looked.cwd)
+            code, said = run(value, timeout, looked.note, env=looked.env, cwd=looked.cwd)
         except (OSError, ValueError) as error:
             return f"{short(value[0], 60)} cannot be run: {getattr(error, 'strerror', None) or error}"
         if code == 0:

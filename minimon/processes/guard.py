@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from typing import Any
 from .child import GROUPS, Child, is_plain_python, spawn
 from .output import has_room
 
+QUIETLY = getattr(socket, "MSG_NOSIGNAL", 0)
+"""A host that has SIGPIPE at its default is not ended by a guard that has ended (send(2))."""
 PATIENCE = 1.0
 """Seconds that it may take to read what it is told."""
 START = "import marshal, sys; exec(marshal.load(open(0, 'rb', 0, closefd=False)))"
@@ -54,21 +57,23 @@ class Guard:
 
     def __init__(self) -> None:
         self.child: Child | None = None
-        self._fd = -1
+        self._pipe: socket.socket | None = None
 
     def start(self, lives: Iterable[tuple[int, int, float]]) -> Child:
         """Launch it, and tell it what runs: pid, signal and timeout. Raises OSError."""
         self.close()
-        reading, self._fd = os.pipe()
+        self._pipe, reading = socket.socketpair()
         try:
-            os.set_blocking(self._fd, False)
+            self._pipe.setblocking(False)
             command = [sys.executable, "-I", "-S", "-c", START, "minimon-guard", str(os.getpid())]
-            self.child = spawn(command, stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+            self.child = spawn(
+                command, stdin=reading.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+            )
         except BaseException:
             self.close()
             raise
         finally:
-            os.close(reading)
+            reading.close()
         self._write(_code())
         self._write("".join(_line("add", *life) for life in lives).encode())
         return self.child
@@ -103,11 +108,11 @@ class Guard:
         takes nothing any more, once it was ended.
         """
         view, until = memoryview(data), time.monotonic() + PATIENCE
-        while view and self._fd >= 0:
+        while view and self._pipe is not None:
             try:
-                view = view[os.write(self._fd, view) :]
+                view = view[self._pipe.send(view, QUIETLY) :]
             except BlockingIOError:
-                if not has_room(self._fd, max(0.0, until - time.monotonic())):
+                if not has_room(self._pipe.fileno(), max(0.0, until - time.monotonic())):
                     self.close()
                     if self.child is not None:
                         self.child.kill()
@@ -116,9 +121,9 @@ class Guard:
 
     def close(self) -> None:
         """It ends what is left, and then itself."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
 
     def after_fork(self) -> None:
         """In the child: the guard is the parent's."""

@@ -80,7 +80,7 @@ class Keeper:
             raise
         self._looks = Looks(self._loop, self.pool, self._serve, self._fail, self._tell_why, self._decide)
         self._ending = Ending(self._loop, platform, self._closed)
-        self._launcher = Launcher(self.pump, ring, port, platform, self._looks.logged)
+        self._launcher = Launcher(self.pump, ring, port, platform, self._looks.logged, self._watch_look)
         self.halting = False
         self._halt_until = 0.0
         self._warned = False
@@ -199,10 +199,19 @@ class Keeper:
         self._guards += 1
         if self._guards > GUARDS:
             _log.warning("the guard has ended %d times; there is none any more", self._guards)
+            self.guard.close()
             self.guard = None
             return
         _log.warning("the guard has ended; it is launched again")
         self._start_guard()
+
+    def _watch_look(self, pid: int, runs: bool) -> None:
+        """A command that looks at a program runs, or does not any more. On a worker's thread."""
+        self.post(partial(self.watch_over, pid, 0.0) if runs else partial(self._forget, pid))
+
+    def _forget(self, pid: int) -> None:
+        if self.guard is not None:
+            self.guard.remove(pid)
 
     def watch_over(self, pid: int, timeout: float) -> None:
         """A session of the host's, which the guard ends as well."""
@@ -524,6 +533,7 @@ class Keeper:
         if first:
             for entry in self.entries:
                 entry.relaunch = False
+                self._looks.set_aside(entry)
                 for ticket in entry.tickets:
                     if not (ticket.finished or ticket.halts):
                         ticket.fail(LifecycleError(IN_STOP))

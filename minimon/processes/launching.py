@@ -24,7 +24,8 @@ ERRORS = (OSError, ValueError, subprocess.SubprocessError)
 class Launcher:
     """Launches programs. Belongs to the keeper's thread.
 
-    `logged(entry, launches, pattern)` is called, on the pump's thread, when a line was written that fits.
+    `logged(entry, launches, pattern)` is called, on the pump's thread, when a line was written that fits;
+    `watch(pid, runs)`, on a worker's, when a command runs that looks at a program, and when it does not any more.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Launcher:
         port: Callable[[Any], Any],
         platform: Platform,
         logged: Callable[[Entry, int, str], None],
+        watch: Callable[[int, bool], None],
     ) -> None:
         self.pump, self._ring, self._port, self._platform, self._logged = pump, ring, port, platform, logged
+        self._watch = watch
 
     def launch(self, entry: Entry, guard: Guard | None) -> None:
         """Raises one of ERRORS; then `drop` it."""
@@ -48,7 +51,7 @@ class Launcher:
         cwd = self._port(program.cwd)
         if cwd is not None and not os.path.isdir(cwd):
             raise NotADirectoryError(0, "cwd is no directory", cwd)
-        entry.run = Run(entry.process, env, cwd)
+        entry.run = Run(entry.process, env, cwd, self._watch)
         executable = _found(command[0], env)
         opened: list[int] = []
         try:

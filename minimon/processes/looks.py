@@ -140,6 +140,8 @@ class Looks:
         job, entry.job = entry.job, None
         if job is not None and not self._pool.withdraw(job):
             self._pool.set_aside(job)
+            if entry.run is not None:
+                entry.run.end_looks()
 
 
 def _looked_at(gate: Gate, run: Run, limit: float) -> str:

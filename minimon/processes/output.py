@@ -402,7 +402,12 @@ class Pump:
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self._ear.setblocking(False)
-        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        try:
+            self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        except OSError:  # no descriptor left
+            self._bell.close()
+            self._ear.close()
+            raise
         self._selector.register(self._ear, selectors.EVENT_READ)
         self.hosts = {1: HostSink(1), 2: HostSink(2)}
         self._channels: set[Channel] = set()

@@ -28,7 +28,7 @@ class Desk(Protocol):
     def mind_fork(self) -> None:
         """Whether this is a child of the host, where nothing runs: then all is forgotten."""
 
-    def restart(self, which: int | str, *, timeout: float = 60.0) -> Process:
+    def restart(self, which: int | str, *, timeout: float | None = None) -> Process:
         """End and launch it."""
 
     def filled(self, value: Any) -> Any:
@@ -224,6 +224,6 @@ class Process:
         """End it; True when it and all that it has started are gone, within its own time, or `timeout` seconds."""
         return self._desk.halt(self.id, timeout=timeout)
 
-    def restart(self, timeout: float = 60.0) -> Process:
+    def restart(self, timeout: float | None = None) -> Process:
         """End it, launch it again, wait until it is ready. Raises NotReadyError, LifecycleError, WaitTimeout."""
         return self._desk.restart(self.id, timeout=timeout)

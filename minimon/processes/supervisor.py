@@ -323,14 +323,16 @@ class Supervisor:
             raise UnknownCheckError(f"no process {which!r:.80}; {did_you_mean(which, names)}")
         return found
 
-    def restart(self, which: int | str, *, timeout: float = 60.0) -> Process:
-        """End a process, launch it again, wait until it is ready; what had failed is forgotten. By name or id.
+    def restart(self, which: int | str, *, timeout: float | None = None) -> Process:
+        """End a process, launch it again, wait until it is ready; what had failed is forgotten. By name or id. None is
+        as long as its own times may take.
 
         Raises UnknownCheckError, LifecycleError (it is being restarted already, or all is being stopped), WaitTimeout,
         and NotReadyError where it does not get ready.
         """
         process = self.process(which)
         ticket = self.ask_restart(process)
+        timeout = process.program.patience + 2 * SECOND if timeout is None else timeout
         if not ticket.done.wait(timeout):
             raise WaitTimeout(
                 f"process {process.name!r} was not ready after {timeout:g} s", elapsed=timeout, why=process.why

@@ -43,8 +43,10 @@ from minimon import (
     Verifier,
     WaitTimeout,
 )
-from minimon.processes.keeper import Change
+from minimon.processes.entry import Change
+from minimon.processes.keeper import TO
 from minimon.processes.lifecycle import State
+from minimon.processes.verifiers import ExitedVerifier
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes in /proc")
 
@@ -952,6 +954,87 @@ def test_one_that_is_not_ready_is_launched_again() -> None:
         wait_until(lambda: one.state is State.FAILED)
         why = "given up after 2 ends within 60 s: it was not ready within 0.1 s: there is no /nowhere/at/all"
         assert (why, 1) == (one.why, one.restarts)
+
+
+class Waits(Verifier):
+    """Passes when the process has ended with a code."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def run(self, process: Any) -> bool:
+        """Wait for it."""
+        return bool(process.wait(5.0) == self.code)
+
+
+@pytest.mark.parametrize("verifier", [ExitedVerifier(expect_code=3), Waits(3)], ids=["ours", "another"])
+def test_a_verifier_may_wait_for_the_end(verifier: Any) -> None:
+    """What it waits for makes the program ready, and the code a good one."""
+    with running(program("a", "sleep 0.05; exit 3", ready=verifier)) as supervisor:
+        one = supervisor.wait_ready(5.0).process("a")
+        assert ("exited", 3, "", True) == (str(one.state), one.poll(), one.why, supervisor.is_healthy())
+
+
+def test_a_verifier_that_waits_for_another_end_fails() -> None:
+    """At once."""
+    with running(program("a", "exit 4", ready=ExitedVerifier(expect_code=3))) as supervisor:
+        told = error_of(lambda: supervisor.wait_ready(5.0))
+        assert "NotReadyError: process 'a' has failed: it ended with code 4 before it was ready" == told
+
+
+def test_while_it_starts_it_says_what_is_missing() -> None:
+    """As of the last look."""
+    with running(program("a", ready=NEVER)) as supervisor:
+        one = supervisor.process("a")
+        assert wait_until(lambda: one.why == "there is no /nowhere/at/all")
+
+
+def test_a_command_that_looks_ends_with_the_stop() -> None:
+    """Nobody waits for what it would say."""
+    with running(program("a", ready={"exec": ["sleep", "60"]})) as supervisor:
+        one = supervisor.process("a")
+        wait_until(lambda: one.state is State.STARTING and len(children()) > 1)
+        assert (True, True) == (seconds(supervisor.stop) < SLACK, wait_until(lambda: not children()))
+
+
+@pytest.mark.slow
+def test_a_command_that_looks_ends_with_the_host() -> None:
+    """The guard knows of it, too."""
+    script = """
+    supervisor = Supervisor([program("a", ready={"exec": ["sleep", "1003"]})]).start()
+    wait_until(lambda: len(children()) > 2)
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    with host("if True:" + script) as one:
+        one.rest()
+        assert [] == one.left(0.5 + 2 * SLACK)
+
+
+@pytest.mark.parametrize("need", ["ready", "completed"])
+def test_one_whose_need_has_failed_fails(need: str) -> None:
+    """It would wait for ever; when that comes up after all, it is launched."""
+    db = program("db", "test -e $FLAG", ready={"exit": 0}, env={"FLAG": "/nowhere"})
+    with running(db, program("web", depends_on={"db": need})) as supervisor:
+        web = supervisor.process("web")
+        told = wait_until(lambda: web.state is State.FAILED), web.why.partition(":")[0]
+        assert ((True, f"it needs db to {TO[need]}, and that has failed"), 0) == (told, web.restarts)
+
+
+def test_one_that_has_failed_for_another_comes_up_with_it(tmp_path: pathlib.Path) -> None:
+    """As soon as what it needs is there."""
+    flag = tmp_path / "flag"
+    with running(program("db", f"test -e {flag}", ready={"exit": 0}), program("web", depends_on=["db"])) as supervisor:
+        wait_until(lambda: supervisor.process("web").state is State.FAILED)
+        flag.touch()
+        supervisor.restart("db")
+        assert wait_until(lambda: supervisor.process("web").state is State.RUNNING)
+
+
+def test_what_was_launched_once_was_started() -> None:
+    """Though it has ended since."""
+    programs = [program("a", "exit 1"), program("b", ready={"file": "/"}), program("c", depends_on={"a": "started"})]
+    with running(*programs) as supervisor:
+        assert wait_until(lambda: supervisor.process("c").state is State.RUNNING)
 
 
 # --- liveness
