@@ -144,10 +144,19 @@ EXPLAINED = {
 """What `/status?check=NAME` and `explain(name)` say under `explain`."""
 
 SUPERVISOR = (
-    *("start", "stop", "wait_ready", "process", "restart", "launch", "halt", "port", "status", "is_healthy"),
+    *("start", "stop", "wait_ready", "process", "restart", "launch", "halt", "port", "ports", "status", "is_healthy"),
     *("overall", "snapshot", "kill"),
 )
 """Methods of a Supervisor that are told of."""
+
+FIXTURE = """\
+@pytest.fixture(scope="session")
+def site():
+    web = Program("web", ["python3", "web.py", "{port:web}"], ready={"tcp": "localhost:{port:web}"})
+    with Supervisor([web]) as supervisor:
+        supervisor.wait_ready(timeout=30)
+        yield f"http://localhost:{supervisor.port('web')}/"
+"""
 
 PROCESS = (
     *("state", "why", "restarts", "pid", "code", "poll", "wait", "log", "signal", "terminate", "kill", "write"),
@@ -726,8 +735,11 @@ def _hosts(page: Page) -> None:
     page.rows([("minimon.HttpProbe", _first(page.texts.of("probes.http", "HttpProbe")))])
 
 
-def _methods(page: Page, module: str, owner: str, names: Iterable[str]) -> None:
-    page.rows(((f".{name}", _first(page.texts.of(module, f"{owner}.{name}"))) for name in names), "    ")
+def _methods(page: Page, module: str, owner: str, names: Iterable[str], calls: Iterable[str] | None = None) -> None:
+    """Each with its first paragraph. With `calls` methods are told from attributes, which are those names."""
+    values = None if calls is None else {*calls}
+    rows = ((f".{name}{'()' * (values is not None and name not in values)}", f"{owner}.{name}") for name in names)
+    page.rows(((shown, _first(page.texts.of(module, path))) for shown, path in rows), "    ")
 
 
 def _processes(page: Page) -> None:
@@ -740,7 +752,9 @@ def _processes(page: Page) -> None:
     page.prose(page.texts.of("processes.supervisor"))
     page.title("Supervisor(programs, *, grace=10.0, guard=True, ring=True, on_change=None)")
     page.prose(page.texts.of("processes.supervisor", "Supervisor"), "  ")
-    _methods(page, "processes.supervisor", "Supervisor", SUPERVISOR)
+    _methods(page, "processes.supervisor", "Supervisor", SUPERVISOR, calls=("status", "ports"))
+    page.title("In a test run")
+    page.code(FIXTURE)
     page.title("Program(name, command, *, ...)")
     page.prose(page.texts.of("processes.program", "Program"), "  ")
     page.title("  restart, as a dict:")
@@ -752,7 +766,7 @@ def _processes(page: Page) -> None:
     page.rows((str(state), meaning) for state, meaning in MEANINGS.items())
     page.title("supervisor.process(name)")
     page.prose(page.texts.of("processes.process", "Process"), "  ")
-    _methods(page, "processes.process", "Process", PROCESS)
+    _methods(page, "processes.process", "Process", PROCESS, calls=("state", "why", "restarts"))
     page.title("Over HTTP, and by `ctl`")
     page.prose(page.texts.of("processes.interface"), "  ")
     page.title("Files, for `supervise`")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import socket
+import sys
 import tempfile
 import threading
 import urllib.request
@@ -74,7 +76,34 @@ def selftest() -> Iterator[Finding]:
     yield _lacked(
         "a place where workers meet", _meet, "each worker polls on its own: see MINIMON_RUNTIME_DIR in `help hosts`"
     )
+    if importlib.util.find_spec(f"{__package__}.processes") is not None:
+        yield _tried("a process that is launched, and ended", _supervise)
+        yield _lacked("all that a Supervisor can use", _lacking, "see `help processes`")
     yield _lacked("fork hooks", _fork_hooks, "a fork is noticed by its process id, at the next call")
+
+
+def _supervise() -> str:
+    """What is wrong with a process that is to end with 0; "" for nothing."""
+    from .processes.program import Program
+    from .processes.supervisor import Supervisor
+
+    if not sys.executable:
+        return ""
+    with Supervisor(
+        [Program("one", [sys.executable, "-c", "pass"], ready={"exit": 0}, output="discard")]
+    ) as supervisor:
+        supervisor.wait_ready(20.0)
+        left = supervisor.stop()
+    return "" if left else "something of it was left"
+
+
+def _lacking() -> None:
+    """Raises OSError with what is missing."""
+    from .processes.supervisor import Supervisor
+
+    missing = Supervisor([]).snapshot()["lacking"]
+    if missing:
+        raise OSError("; ".join(missing))
 
 
 def _tried(what: str, trial: Callable[[], str]) -> Finding:
