@@ -37,7 +37,7 @@
     ready, live, restart, depends_on, env, env_file, stop   as of a Program: see `help processes`
 
 Without keep-alive `supervise` ends with 0 once all have ended. In COMMAND, behind `--`, {port:NAME} is replaced; it is
-is ended when `supervise` is told to end, killed after graceful-time or a second SIGINT.
+ended when `supervise` is told to end, killed after graceful-time or a second SIGINT.
 
 Everything is looked at before anything starts. Each error names the file and the key:
 `pymanager.json: processes.web.verifier.type: ...`
