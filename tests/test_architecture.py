@@ -30,8 +30,9 @@ serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
 processes processes.lifecycle processes.environment processes.output processes.guarding processes.child
 processes.guard processes.verifiers processes.gates processes.program processes.process processes.entry
-processes.loop processes.looks processes.launching processes.ending processes.keeper processes.interface
-processes.supervisor processes.listener processes.pymanager processes.daemon
+processes.loop processes.looks processes.launching processes.ending processes.order processes.watchman
+processes.keeper processes.interface processes.report processes.supervisor processes.listener
+processes.pymanager processes.daemon
 polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
 hosting.board hosting.sharing hosting.ports life monitor
 testing.clock testing.script testing.play testing.talk testing.behaviours testing.rogue testing selftest

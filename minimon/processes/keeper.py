@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -20,12 +19,13 @@ from ..text import short
 from .child import Child, Ended, Platform
 from .ending import LATER, Ending
 from .entry import Change, Entry, Ticket
-from .guard import Guard, lacking
 from .launching import ERRORS, Launcher, unlaunched
-from .lifecycle import PHRASES, SERVING, Life, State, ended, halted, launched, met, refused, wanted
+from .lifecycle import SERVING, Life, State, ended, halted, launched, met, refused, wanted
 from .looks import Looks
 from .loop import Loop
+from .order import Order
 from .output import Pump
+from .watchman import Watchman
 
 _log = logger("supervisor")
 
@@ -33,12 +33,8 @@ LOST = (
     "the host ignores SIGCHLD, or waits for any child: exit codes of processes are lost, and count as failures; "
     "use signal.signal(SIGCHLD, SIG_DFL), and wait for children by their pids"
 )
-GUARDS = 5
-"""Times that a guard which has ended is launched again."""
 MOST_FAILURES = 100
 """Turns of the loop in a row that may fail."""
-TO = {"started": "be launched", "ready": "be ready", "completed": "complete"}
-"""What another one is needed to do."""
 VERDICT = 0.5
 """Seconds after the end of a process in which its Verifier may say that this is what it waited for."""
 UNRUN = (126, 127)
@@ -63,16 +59,11 @@ class Keeper:
         platform: Platform,
     ) -> None:
         self.entries, self._changed, self._tell = entries, changed, tell
-        self._by_name = {entry.program.name: entry for entry in entries}
-        self._in_order = in_order
-        self._order = {entry.program.name: number for number, entry in enumerate(entries)}
-        self._before = {entries[number - 1].program.name for name, number in self._order.items() if name in in_order}
-        self._needed_by = {name: [one for one in entries if name in one.program.depends_on] for name in self._by_name}
+        self._order = Order(entries, in_order)
         blocking = sum(entry.ready is not None and entry.ready.blocks for entry in entries)
         self.pool = Pool("minimon-verify", 0, LOOKERS + blocking, eager=True, idle=5.0)
-        self.guard = Guard() if guard and not lacking() else None
-        self._guards = 0
         self._loop = Loop()
+        self.watchman = Watchman(self._loop, guard, self._lives)
         try:
             self.pump = Pump() if os.name == "posix" else None
         except BaseException:
@@ -93,8 +84,7 @@ class Keeper:
 
     def start(self) -> None:
         """Start the threads and the guard, then launch. Raises RuntimeError without a thread: discard it then."""
-        if self.guard is not None:
-            self._start_guard()
+        self.watchman.start()
         if self.pump is not None:
             self.pump.thread.start()
         self.post(self._begin)
@@ -102,7 +92,7 @@ class Keeper:
 
     def discard(self) -> None:
         """It was not started: nothing is left."""
-        self._end_guard()
+        self.watchman.end(any(entry.child is not None for entry in self.entries))
         if self.pump is not None and self.pump.thread.ident is not None:
             self.pump.stop(time.monotonic() + LATER)
         elif self.pump is not None:
@@ -140,7 +130,7 @@ class Keeper:
         for entry in self.entries:
             if entry.child is not None:  # it hangs within the system, or the loop has failed
                 entry.child.kill()
-        self._end_guard()
+        self.watchman.end(any(entry.child is not None for entry in self.entries))
         if self.pump is not None:
             self.pump.stop(time.monotonic() + LATER)
         self._loop.close()
@@ -165,77 +155,22 @@ class Keeper:
         """In the child: nothing is ours."""
         self.pool.after_fork()
         self._loop.after_fork()
-        if self.guard is not None:
-            self.guard.after_fork()
+        self.watchman.after_fork()
         if self.pump is not None:
             self.pump.after_fork()
         for entry in self.entries:
             if entry.child is not None:
                 entry.child.forget()
 
-    # --- the guard
-
-    def _start_guard(self) -> None:
-        assert self.guard is not None
-        try:
-            child = self.guard.start(
-                (entry.child.pid, entry.program.stop.signal, entry.program.stop.timeout)
-                for entry in self.entries
-                if entry.child is not None
-            )
-        except (OSError, ValueError) as error:
-            _log.warning("no guard: %s; a host that is killed leaves its processes behind", error)
-            self.guard = None
-            return
-        if child.fd >= 0:
-            self._loop.once(child.fd, partial(self._guard_gone, child))
-
-    def _guard_gone(self, child: Child) -> None:
-        """It has ended, and the host has not."""
-        if self.guard is None or self.guard.child is not child:
-            return
-        child.reap()
-        self.guard.child = None
-        self._guards += 1
-        if self._guards > GUARDS:
-            _log.warning("the guard has ended %d times; there is none any more", self._guards)
-            self.guard.close()
-            self.guard = None
-            return
-        _log.warning("the guard has ended; it is launched again")
-        self._start_guard()
+    def _lives(self) -> Iterator[tuple[int, int, float]]:
+        """What runs, for the guard."""
+        for entry in self.entries:
+            if entry.child is not None:
+                yield entry.child.pid, entry.program.stop.signal, entry.program.stop.timeout
 
     def _watch_look(self, pid: int, runs: bool) -> None:
         """A command that looks at a program runs, or does not any more. On a worker's thread."""
-        self.post(partial(self.watch_over, pid, 0.0) if runs else partial(self._forget, pid))
-
-    def _forget(self, pid: int) -> None:
-        if self.guard is not None:
-            self.guard.remove(pid)
-
-    def watch_over(self, pid: int, timeout: float) -> None:
-        """A session of the host's, which the guard ends as well."""
-        if self.guard is not None:
-            self.guard.add(pid, int(signal.SIGTERM), timeout)
-
-    def _end_guard(self) -> None:
-        """Where nothing is left it has nothing to do, whatever it may be at; else it is left alone with that."""
-        guard, self.guard = self.guard, None
-        if guard is None:
-            return
-        guard.close()
-        child, left = guard.child, any(entry.child is not None for entry in self.entries)
-        if child is None:
-            return
-        if not left:
-            child.kill()
-        until = time.monotonic() + LATER
-        while child.ended() is None and time.monotonic() < until:
-            time.sleep(0.002)
-        if left and child.ended() is None:
-            child.forget()
-        else:
-            child.reap()
+        self.post(partial(self.watchman.add, pid, 0.0) if runs else partial(self.watchman.remove, pid))
 
     # --- launching
 
@@ -256,55 +191,23 @@ class Keeper:
 
     def _mind_turn(self, entry: Entry) -> bool:
         """Launch it if it is its turn; whether it was."""
-        if entry.blocked and not self._lost(entry):
+        if entry.blocked and not self._order.lost(entry):
             entry.blocked = False
             if entry.life.state is State.FAILED and entry.life.wanted:
                 self._turn_to(entry, entry.life._replace(state=State.STOPPED, since=time.monotonic(), why=""))
         if not entry.life.wanted or entry.child is not None or entry.relaunch or entry.life.state is not State.STOPPED:
             return False
-        lost = self._lost(entry)
+        lost = self._order.lost(entry)
         if lost:
             entry.blocked = True
             self._turn_to(entry, entry.life._replace(state=State.FAILED, since=time.monotonic(), why=lost))
             return False
-        waits = self._waits_for(entry)
+        waits = self._order.waits_for(entry)
         if not waits:
             self._launch(entry)
         elif waits != entry.life.why:
             self._turn_to(entry, entry.life._replace(why=waits))
         return not waits
-
-    def _needs(self, entry: Entry) -> Iterable[tuple[str, str]]:
-        """What it depends on; in older files, at its first launch, on the one before it."""
-        if entry.program.name in self._in_order and not entry.spawned:
-            at = self._order[entry.program.name]
-            return ((self.entries[at - 1].program.name, "ready"),) if at else ()
-        return entry.program.depends_on.items()
-
-    def _waits_for(self, entry: Entry) -> str:
-        """What its program waits for; "" when its turn has come."""
-        for name, need in self._needs(entry):
-            if not self._holds(name, need):
-                return f"waits for {name} to {TO[need]}"
-        return ""
-
-    def _holds(self, name: str, need: str) -> bool:
-        """Whether that is there."""
-        entry = self._by_name[name]
-        well = entry.life.state is State.EXITED and not entry.life.why
-        if need == "started":
-            return entry.spawned > 0
-        older = need == "ready" and name in self._before and entry.life.met  # it was up, which was all that was asked
-        return well or (need == "ready" and (entry.life.state in SERVING or older))
-
-    def _lost(self, entry: Entry) -> str:
-        """Why what it needs will not come any more; "" where it may."""
-        for name, need in self._needs(entry):
-            life = self._by_name[name].life
-            ended_badly = life.state is State.FAILED or (life.state is State.EXITED and bool(life.why))
-            if ended_badly and not self._holds(name, need):
-                return f"it needs {name} to {TO[need]}, and {PHRASES[life.state].replace('it', 'that', 1)}: {life.why}"
-        return ""
 
     def _launch(self, entry: Entry) -> None:
         entry.relaunch, entry.deadline, entry.exit, entry.looks, entry.empty = False, 0.0, None, 0, 0
@@ -312,7 +215,7 @@ class Keeper:
         entry.judging = entry.passed = entry.blocked = False
         now = time.monotonic()
         try:
-            self._launcher.launch(entry, self.guard)
+            self._launcher.launch(entry, self.watchman.guard)
         except ERRORS as error:
             self._launcher.drop(entry)
             entry.launches += 1
@@ -438,8 +341,7 @@ class Keeper:
         child, entry.child = entry.child, None
         assert child is not None
         child.reap()
-        if self.guard is not None:
-            self.guard.remove(child.pid)
+        self.watchman.remove(child.pid)
         channel, entry.channel = entry.channel, None
         if self.pump is not None and channel is not None:
             self.pump.close(channel)
@@ -494,8 +396,8 @@ class Keeper:
             ticket.launches -= 1
             self._mind_tickets(entry)
             return
-        away = next((name for name, need in self._needs(entry) if self._is_away(name, need)), None)
-        if away is not None:  # it is launched when that is there, for which nobody can wait
+        away = self._order.away(entry)
+        if away:  # it is launched when that is there, for which nobody can wait
             ticket.fail(
                 LifecycleError(f"process {entry.program.name!r} waits for {away}, which is stopped; start that")
             )
@@ -505,10 +407,6 @@ class Keeper:
             self._turn_to(entry, life)
         else:
             self._turn_to(entry, life._replace(state=State.STOPPED, since=time.monotonic(), why="", due=float("inf")))
-
-    def _is_away(self, name: str, need: str) -> bool:
-        """Whether nobody wants what is needed."""
-        return not self._holds(name, need) and not self._by_name[name].life.wanted
 
     def halt(self, entry: Entry, ticket: Ticket, timeout: float | None) -> None:
         """End it, and leave it ended."""
@@ -541,7 +439,7 @@ class Keeper:
                 if life.state in (State.BACKOFF, State.STOPPED):
                     life = halted(life._replace(why=""), time.monotonic())
                 self._turn_to(entry, life)
-            depth = _depth(self.entries, self._by_name)
+            depth = self._order.depth()
             reserve = min(1.0, timeout / (2 * max(depth.values(), default=0) + 2))
             for level in set(depth.values()):
                 last = until - reserve * (level + 1) if in_order else 0.0
@@ -555,7 +453,7 @@ class Keeper:
     def _advance_halt(self) -> None:
         """Those on which nobody that lives depends."""
         for entry in reversed(self.entries):
-            if _is_to_end(entry) and not any(one.child is not None for one in self._needed_by[entry.program.name]):
+            if _is_to_end(entry) and not self._order.is_needed(entry):
                 self._halt(entry)
 
     def _halt_level(self, entries: list[Entry]) -> None:
@@ -601,22 +499,6 @@ class Keeper:
 
 IN_STOP = "the supervisor is being stopped"
 BUSY = "process %r is being restarted already"
-
-
-def _depth(entries: list[Entry], by_name: Mapping[str, Entry]) -> dict[Entry, int]:
-    """How many levels of others each depends on: those that have to be left time for. A chain may be long."""
-    depth: dict[Entry, int] = {}
-    stack = list(entries)
-    while stack:
-        entry = stack[-1]
-        below = [by_name[name] for name in entry.program.depends_on]
-        missing = [each for each in below if each not in depth]
-        if missing:
-            stack += missing
-            continue
-        stack.pop()
-        depth[entry] = 1 + max((depth[each] for each in below), default=-1)
-    return depth
 
 
 def _is_to_end(entry: Entry) -> bool:

@@ -36,13 +36,14 @@ from ..model import stamp
 from ..notify import Notifier
 from ..pool import deadline_in, join_until
 from ..probes import Shared
+from . import report
 from .child import GROUPS, Platform
 from .entry import Change, Entry, Ticket
 from .gates import with_ports
 from .guard import lacking
 from .interface import Interface
 from .keeper import IN_STOP, Keeper
-from .lifecycle import PHRASES, SERVING, Life, State
+from .lifecycle import PHRASES, Life, State
 from .output import FileSink, Journal
 from .process import Process
 from .program import Program, check_order, check_ports
@@ -261,7 +262,7 @@ class Supervisor:
         """Have the guard end this session, too, when the host was killed; for as long as the supervisor runs."""
         keeper = self._keeper
         if keeper is not None:
-            keeper.post(lambda: keeper.watch_over(pid, SECOND))
+            keeper.post(lambda: keeper.watchman.add(pid, SECOND))
 
     def kill(self) -> None:
         """KILL all programs at once, while stop() waits for them in another thread. Never waits."""
@@ -293,18 +294,17 @@ class Supervisor:
         keeper = self._keeper
         if keeper is None or self._pid != os.getpid():
             return
-        guard, self._stopped = keeper.guard, True
-        limit = max([self.grace, *(one.stop.timeout for one in self.programs)]) if guard is not None else UNGUARDED
+        guarded, self._stopped = keeper.watchman.pid is not None, True
+        limit = max([self.grace, *(one.stop.timeout for one in self.programs)]) if guarded else UNGUARDED
 
         def halt() -> None:
             keeper.halt_all(limit, in_order=False)
             for entry in keeper.entries:  # now, for nothing may come after this
                 keeper._halt_level([entry])
-            if keeper.guard is not None:
-                keeper.guard.told()
+            keeper.watchman.told()
 
         keeper.post(halt)
-        keeper.over.wait(GUARDED if guard is not None else UNGUARDED + 0.2)
+        keeper.over.wait(GUARDED if guarded else UNGUARDED + 0.2)
 
     # --- one program
 
@@ -410,12 +410,14 @@ class Supervisor:
             while True:
                 if self._keeper is None or self._keeper.over.is_set():
                     raise LifecycleError("the supervisor does not run; start() it first")
-                late = next((one for one in self.processes if not _is_there(one, once)), None)
+                late = next(
+                    (one for one in self.processes if not report.is_there(one._life, one._launches, once)), None
+                )
                 left = end - time.monotonic()
-                if late is None or left <= 0 or any(_has_failed(one, once) for one in self.processes):
+                if late is None or left <= 0 or any(report.has_failed(one._life, once) for one in self.processes):
                     break
                 self._changed.wait(min(left, 0.5))
-            bad = next((one for one in self.processes if _has_failed(one, once)), None)
+            bad = next((one for one in self.processes if report.has_failed(one._life, once)), None)
         if bad is not None:
             raise self._not_ready(bad)
         if late is not None:
@@ -468,22 +470,18 @@ class Supervisor:
         self.mind_fork()
         if self._keeper is None:
             return "unknown"
+        return report.overall(self._lives())
+
+    def _lives(self) -> dict[str, Life]:
         with self._changed:
-            lives = [each._life for each in self.processes]
-        if not all(life.well for life in lives):
-            return "unhealthy"
-        return "degraded" if any(life.state in SERVING and life.why for life in lives) else "healthy"
+            return {each.name: each._life for each in self.processes}
 
     def readiness(self) -> dict[str, Any]:
         """Whether requests may come: `{"ready": bool, "status": word, "blockers": {name: state}}`."""
         self.mind_fork()
-        with self._changed:
-            blockers = {each.name: str(each._life.state) for each in self.processes if not each._life.well}
-            starting = all(_comes_up(each._life) for each in self.processes if not each._life.well)
-        ready = not blockers and self._keeper is not None and not self._stopped
-        word = "ready" if ready else "draining" if self._stopped else "starting" if starting else "not ready"
-        self.was_ready = self.was_ready or ready
-        return {"ready": ready, "status": word, "blockers": blockers}
+        found = report.readiness(self._lives(), self._keeper is not None, self._stopped)
+        self.was_ready = self.was_ready or bool(found["ready"])
+        return found
 
     def document(self) -> dict[str, Any]:
         """How many there are, and each of them, as older clients know it: the answer of `/`."""
@@ -492,28 +490,16 @@ class Supervisor:
     def view(self, process: Process, lines: int = LINES) -> dict[str, Any]:
         """All that is known of one process, as plain data."""
         self.mind_fork()
-        now = time.monotonic()
         with self._changed:
             life, child = process._life, process._child
-        program = process.program
-        up = life.up and child is not None
+        pid = None if child is None else child.pid
+        journal = process._journal
         return {
             "id": process.id,
-            "state": str(life.state),
-            "since": stamp(time.time() - (now - life.since)) if life.since else None,
-            "pid": child.pid if up and child is not None else None,
-            "code": None if up else life.code,
-            "why": life.why or life.fault,
-            "well": life.well,
-            "wanted": life.wanted,
-            "uptime_s": round(now - life.begun, 3) if up else None,
-            "restarts": life.restarts,
-            "next_in_s": round(max(0.0, life.due - now), 3) if life.state is State.BACKOFF else None,
+            **report.view(process.program, life, pid, time.monotonic(), time.time()),
             "command": process.command,
-            "restart": program.restart.condition,
-            "depends_on": dict(program.depends_on),
-            "output_bytes": process._journal.total,
-            "dropped_bytes": process._journal.dropped,
+            "output_bytes": journal.total,
+            "dropped_bytes": journal.dropped,
             "log": process.log(lines) if lines else [],
         }
 
@@ -525,7 +511,7 @@ class Supervisor:
         with self._changed:
             events = list(self._events)
         counts = {str(state): sum(view["state"] == state for view in views.values()) for state in State}
-        guard = None if keeper is None or keeper.guard is None else keeper.guard.pid
+        guard = None if keeper is None else keeper.watchman.pid
         uptime = round(time.monotonic() - self._began, 3) if keeper is not None else None
         return {
             "schema": 1,
@@ -586,29 +572,11 @@ class Supervisor:
             self.after_fork()
 
 
-def _comes_up(life: Life) -> bool:
-    """Whether it is on its way for the first time."""
-    return life.restarts == 0 and life.state in (State.STOPPED, State.STARTING)
-
-
 def _limit(timeout: Any) -> float:
     """Seconds that stop() was given."""
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout != timeout:
         raise ConfigError(f"supervisor: timeout must be seconds, got {timeout!r:.60}")
     return float(min(max(0.0, timeout), LONGEST))
-
-
-def _is_there(process: Process, once: bool) -> bool:
-    """Whether it was launched, and is as it should be; or was `once`."""
-    life = process._life
-    asked = process._launches or life.since  # else nothing was done with it yet
-    return bool(asked) and (life.well or (once and life.met))
-
-
-def _has_failed(process: Process, once: bool) -> bool:
-    """Whether nothing will become of it."""
-    life = process._life
-    return life.state is State.FAILED or (life.state is State.EXITED and bool(life.why) and not once)
 
 
 def _journal(program: Program, ring: bool) -> Journal:
