@@ -28,7 +28,8 @@ serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page
 serve.metrics serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
-processes processes.lifecycle processes.environment processes.output processes.guarding processes.child
+processes processes.lifecycle processes.environment processes.sinks processes.journal processes.output
+processes.guarding processes.child
 processes.guard processes.verifiers processes.gates processes.program processes.process processes.entry
 processes.loop processes.looks processes.launching processes.ending processes.order processes.watchman
 processes.keeper processes.interface processes.report processes.supervisor processes.listener

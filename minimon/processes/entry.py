@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from .child import Child, Ended
 from .gates import Gate
+from .journal import Journal
 from .lifecycle import Life, State
-from .output import Channel, Journal
+from .output import Channel
 from .process import Process
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .child import GROUPS, Child, is_plain_python, spawn
-from .output import has_room
+from .sinks import has_room
 
 QUIETLY = getattr(socket, "MSG_NOSIGNAL", 0)
 """A host that has SIGPIPE at its default is not ended by a guard that has ended (send(2))."""

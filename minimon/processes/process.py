@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import LifecycleError
 from ..model import Outcome, Result
+from .journal import Journal
 from .lifecycle import PHRASES, SERVING, Life, State
-from .output import Journal, has_room
+from .sinks import has_room
 
 if TYPE_CHECKING:
     from .child import Child, Ended

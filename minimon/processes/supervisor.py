@@ -42,11 +42,12 @@ from .entry import Change, Entry, Ticket
 from .gates import with_ports
 from .guard import lacking
 from .interface import Interface
+from .journal import Journal
 from .keeper import IN_STOP, Keeper
 from .lifecycle import PHRASES, Life, State
-from .output import FileSink, Journal
 from .process import Process
 from .program import Program, check_order, check_ports
+from .sinks import FileSink
 from .verifiers import TELL
 
 _log = logger("supervisor")

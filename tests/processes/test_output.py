@@ -19,17 +19,9 @@ from typing import Any
 import pytest
 from support import descriptors, python, wait_until
 
-from minimon.processes.output import (
-    LONGEST,
-    MOST_PENDING,
-    RING,
-    Channel,
-    FileSink,
-    HostSink,
-    Journal,
-    Pump,
-    readable,
-)
+from minimon.processes.journal import LONGEST, RING, Journal, readable
+from minimon.processes.output import Channel, Pump
+from minimon.processes.sinks import MOST_PENDING, FileSink, HostSink
 
 # readable
 
@@ -612,7 +604,8 @@ os.close(1)
 os.execv(sys.executable, [sys.executable, "-c", '''
 import os, socket, sys, time
 taken = socket.socketpair()
-from minimon.processes.output import Channel, Journal, Pump
+from minimon.processes.journal import Journal
+from minimon.processes.output import Channel, Pump
 pump, journal = Pump(), Journal()
 channel = Channel(journal)
 writing = channel.add(pump.hosts[1])
@@ -928,7 +921,8 @@ def test_what_is_asked_of_a_stopped_pump_is_harmless() -> None:
 
 FORKED = """
 import os, time
-from minimon.processes.output import Channel, Journal, Pump
+from minimon.processes.journal import Journal
+from minimon.processes.output import Channel, Pump
 pump, channel = Pump(), Channel(Journal())
 writing = channel.add(None)
 pump.thread.start()

@@ -44,8 +44,8 @@ from minimon import (
     WaitTimeout,
 )
 from minimon.processes.entry import Change
-from minimon.processes.keeper import TO
 from minimon.processes.lifecycle import State
+from minimon.processes.order import TO
 from minimon.processes.verifiers import ExitedVerifier
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes in /proc")
