@@ -65,6 +65,7 @@ def parsers() -> tuple[argparse.ArgumentParser, ...]:
         _add_wait,
         _add_supervise,
         _add_ctl,
+        _add_api,
         _add_rogue,
         _add_vendor,
         _add_zip,
@@ -168,6 +169,14 @@ def _add_ctl(commands: Any) -> None:
     made.add_argument("--token", metavar="T", default=os.environ.get("MINIMON_TOKEN"), help="or MINIMON_TOKEN")
     made.add_argument("-n", "--lines", type=_times, default=20, metavar="N", help="lines of a log (20)")
     made.add_argument("--json", action="store_true", help="print what the server says")
+
+
+def _add_api(commands: Any) -> None:
+    made = _command(commands, "api", _api, "serve vitals of the host, tasks and users over REST", "See `help api`.")
+    made.add_argument("--host", type=_host, default="127.0.0.1", help="the address to serve on (127.0.0.1)")
+    made.add_argument("--port", type=_port, default=5000, help="the port to serve on (5000); 0 is a free one")
+    made.add_argument("--db", metavar="FILE", help="the database of users; without it they are in memory")
+    _add_seconds(made)
 
 
 def _add_rogue(commands: Any) -> None:
@@ -553,6 +562,15 @@ def _ctl(args: argparse.Namespace, output: Output) -> int:
         return ctl(args, output, _complain)
     except ConfigError as error:
         return _complain(f"ctl: {error}", USAGE)
+
+
+def _api(args: argparse.Namespace, output: Output) -> int:
+    if importlib.util.find_spec(f"{__package__}.api") is None:
+        return _complain("api: this copy of minimon was made without `api`", USAGE)
+    from .cli_api import serve
+
+    with _Stop() as stop:
+        return serve(args, output, lambda: stop.wait(math.inf if args.seconds is None else args.seconds), _complain)
 
 
 # --- rogue and help

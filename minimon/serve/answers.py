@@ -14,7 +14,7 @@ from .access import Access
 from .connection import Answer, Asked, Connection, Times
 from .framing import Head, Request, read_head
 from .handler import HealthCheckHandler, Writer, framed, refusal_of
-from .health import PATIENCE, ROUTE_PATIENCE, Asker, Pending, Question, Routes
+from .health import PATIENCE, ROUTE_PATIENCE, Asker, Pending, Question
 from .routing import Reply, place, problem
 from .site import Site
 
@@ -31,12 +31,16 @@ HEAD_SIZE = 1024
 class Answers:
     """What the connections of one server ask for. Belongs to the server's thread."""
 
-    def __init__(self, subjects: tuple[Any, ...], access: Access, handler: type[Any], server: Httpd) -> None:
+    def __init__(
+        self, subjects: tuple[Any, ...], access: Access, handler: type[Any], server: Httpd, api: Any = None
+    ) -> None:
         self.asker = Asker(subjects, server.wake)
+        self._api = api
+        self._routes = [each.routes for each in self.asker.subjects if each.routes] + [api] * (api is not None)
         self.tasks = Tasks()
         self.times = Times()
         self.complaints = self.asker.complaints
-        self._site, self._writer = Site(access), Writer()
+        self._site, self._writer = Site(access, homes=self._routes), Writer()
         self._handler, self._server = handler, server
         self._heads: dict[bytes, Head] = {}
         self._waits: dict[Connection, Wait] = {}  # of those whose answer is made elsewhere
@@ -67,6 +71,8 @@ class Answers:
 
     def wants_body(self, request: Request) -> bool:
         """Whether anybody will look at the body: a handler of the host."""
+        if self._api is not None and self._api.wants_body(request):
+            return True
         return self._handler is not HealthCheckHandler and place(request.path) is None
 
     def refusal(self, code: int, head: bytes) -> bytes:
@@ -110,9 +116,9 @@ class Answers:
 
     def _reply(self, connection: Connection, asked: Asked, wait: Wait) -> Reply | Answer:
         request = asked.request
-        routes = next((each.routes for each in self.asker.subjects if each.routes and each.routes.knows(request)), None)
+        routes = next((each for each in self._routes if each.knows(request)), None)
         if routes is not None:
-            return self._route_of(routes, connection, request, wait)
+            return self._route_of(routes, connection, asked, wait)
         reply = self._site.respond(request, wait.question, connection.peer)
         if reply is not None:
             return reply
@@ -120,13 +126,20 @@ class Answers:
             return self._site.misdirected(request) or refusal_of(request.method)
         return self._host_route(connection, asked, wait)
 
-    def _route_of(self, routes: Routes, connection: Connection, request: Request, wait: Wait) -> Reply:
-        """A route of a subject's. Raises Pending."""
+    def _route_of(self, routes: Any, connection: Connection, asked: Asked, wait: Wait) -> Reply:
+        """A route of a subject's, or of the REST interface. Raises Pending."""
+        request = asked.request
         if wait.task is None:
-            refused = self._site.admits(request, wait.question, connection.peer)
+            if routes is self._api:
+                refused = self._site.meets(routes.need(request), request, wait.question, connection.peer)
+            else:
+                refused = self._site.admits(request, wait.question, connection.peer)
             if refused is not None:
-                return refused
-            made = routes.answer(request, self._server.wake)
+                return routes.refused(refused) if routes is self._api else refused
+            if routes is self._api:
+                made = routes.answer(request, asked.body, self._site.user(request), self._server.wake)
+            else:
+                made = routes.answer(request, self._server.wake)
             if isinstance(made, Reply):
                 return made
             wait.task = made
@@ -187,6 +200,8 @@ class Answers:
     def stop(self, deadline: float) -> bool:
         """Cancel what is being made; True when its threads have ended by `deadline` (time.monotonic)."""
         ended = self.asker.stop(deadline)
+        if self._api is not None:
+            ended = self._api.stop(deadline) and ended
         return self.tasks.stop(deadline) and ended
 
     def give_up(self, connection: Connection) -> None:
@@ -205,6 +220,8 @@ class Answers:
         self._waits.clear()
         self.asker.after_fork()
         self.tasks.after_fork()
+        if self._api is not None:
+            self._api.after_fork()
 
 
 ABUSES = {

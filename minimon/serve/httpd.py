@@ -47,9 +47,10 @@ class Httpd(http.server.HTTPServer):
         subjects: tuple[Any, ...],
         access: Access,
         handler: type[Any] | None = None,
+        api: Any = None,
     ) -> None:
         handler = handler or HealthCheckHandler
-        self.answers = Answers(subjects, access, handler, self)
+        self.answers = Answers(subjects, access, handler, self, api)
         self._complaints = self.answers.complaints
         self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._ready: dict[Connection, None] = {}  # those that have sent more than one request

@@ -6,11 +6,11 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__, fork
+from .. import fork
 from ..errors import ConfigError, LifecycleError, PortError
 from ..hosting import DISABLED, disabled, threads_run
 from ..log import logger
@@ -67,8 +67,10 @@ class HealthCheckServer:
         handler: Any = None,
         api: bool = False,
     ) -> None:
-        if api is not False:
-            raise ConfigError(f"server: api is not available in version {__version__}; leave it out")
+        if not isinstance(api, bool):
+            raise ConfigError(f"server: api must be True or False, got {api!r:.60}")
+        self._api, self._store = api, auth
+        self._functions: dict[str, Callable[..., Any]] = {}
         if not isinstance(host, str) or not host:
             raise ConfigError(f"server: host must be an address, got {host!r:.60}")
         if host.count(":") == 1 and not host.startswith(UNIX):
@@ -133,7 +135,7 @@ class HealthCheckServer:
 
         with self._lock:
             try:
-                httpd = Httpd(self._address, subjects, self._access, self._handler)
+                httpd = Httpd(self._address, subjects, self._access, self._handler, self._interface())
             except ConfigError:  # of a subject
                 raise
             except (OSError, TypeError, ValueError) as error:  # the latter for a host that no address can be
@@ -146,6 +148,30 @@ class HealthCheckServer:
                 raise LifecycleError(f"the health server got no thread: {error}; raise the system's limit") from error
             self.httpd, self.thread, self.port = httpd, thread, httpd.server_port
         _log.info("health server started on %s", self._shown)
+
+    def _interface(self) -> Any:
+        """The REST interface; None where nobody wants it. Raises ConfigError."""
+        if not self._api:
+            return None
+        try:
+            from ..api.routes import Api
+        except ImportError:
+            raise ConfigError("server: this copy of minimon was made without `api`") from None
+        made = Api(self._store)
+        for name, function in self._functions.items():
+            made.task(name, function)
+        return made
+
+    def task(self, name: str, function: Callable[..., Any]) -> None:
+        """Let `POST /v2/tasks/NAME` begin it: called with the arguments of the request, on a thread of a small pool.
+
+        Its annotations int, float and bool make numbers and flags of texts. Before start(). Raises ConfigError.
+        """
+        if not self._api:
+            raise ConfigError("server: tasks are of the REST interface; give it api=True")
+        if not isinstance(name, str) or not name or "/" in name or not name.isprintable() or not callable(function):
+            raise ConfigError(f"server: task(name, function) wants a printable name without a slash, got {name!r:.60}")
+        self._functions[name] = function
 
     def _leave_port(self) -> None:
         """Let another worker have it."""

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -54,8 +54,8 @@ class Site:
     `respond` raises Pending where the answer has to be waited for; asked again with the same Question it goes on.
     """
 
-    def __init__(self, access: Access, alone: bool = False) -> None:
-        self.access = access
+    def __init__(self, access: Access, alone: bool = False, homes: Sequence[Any] = ()) -> None:
+        self.access, self._homes = access, homes  # of those who have something to say at `/`
         self.base = "/"  # where the page and /status are
         self._alone = alone  # whether whoever asks waits alone, so that nothing is made on another thread
         self.attempts = Attempts()
@@ -196,6 +196,25 @@ class Site:
             return problem(403, "that may be done from this machine only; start the server with token=, or auth=")
         return refused
 
+    def meets(self, need: str, request: Request, question: Question, client: str) -> Reply | None:
+        """The answer to who does not have what a route needs: login, details, change, or "". Raises Pending."""
+        if need in ("details", "change"):
+            return self.admits(request, question, client)
+        stranger = self.misdirected(request)
+        if stranger is not None:
+            return stranger
+        if is_foreign(request):
+            return problem(403, "a page of another site may not ask for that")
+        if need != "login":
+            return None
+        known = self.knows(request, question, client)
+        return known if isinstance(known, Reply) else None if known else self.challenge()
+
+    def user(self, request: Request) -> Any:
+        """Who has logged in, of credentials that were looked at; None for nobody."""
+        given, authenticator = credentials(request), self.access.authenticator
+        return None if given is None or authenticator is None else authenticator.authenticate(*given)
+
     def challenge(self) -> Reply:
         """401 (RFC 9110, 15.5.2), with all ways to say who one is."""
         ways = [getattr(self.access.authenticator, key, "") for key in ("challenge", "login")]
@@ -266,15 +285,19 @@ class Site:
         return self._made("page", question, make, overall) if sees else make({"overall": overall})
 
     def _root(self, question: Question, sees: bool) -> Reply:
-        """`/` for programs: links, and what a subject has to say there; that alone, where there is nothing else."""
+        """`/` for programs: links, and what others have to say there; that alone, where there is nothing else."""
         listed = links(question.root, question.root + self.base)
-        homes = [each.routes for each in question.subjects if each.routes] if sees else []
+        homes = [each.home() for each in self._homes if sees or not hasattr(each, "document")]
+        others = len(question.subjects) - sum(each.routes is not None for each in question.subjects)
         if not homes:
             return listed
-        home: Reply = homes[0].home()
-        if len(question.subjects) == 1 or home.status != 200:
-            return home
-        return Reply(200, to_json({**json.loads(listed.body), **json.loads(home.body)}))
+        if len(homes) == 1 and not others:
+            alone: Reply = homes[0]
+            return alone
+        told = [json.loads(each.body) for each in (*[listed] * bool(question.subjects), *homes) if each.status == 200]
+        whole = {key: value for each in told for key, value in each.items()}
+        joined = [link for each in told for link in each.get("links", ())]
+        return Reply(200, to_json({**whole, "links": joined} if joined else whole))
 
     def _made(
         self,
