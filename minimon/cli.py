@@ -65,6 +65,7 @@ def parsers() -> tuple[argparse.ArgumentParser, ...]:
         _add_wait,
         _add_supervise,
         _add_ctl,
+        _add_user,
         _add_rogue,
         _add_vendor,
         _add_zip,
@@ -168,6 +169,21 @@ def _add_ctl(commands: Any) -> None:
     made.add_argument("--token", metavar="T", default=os.environ.get("MINIMON_TOKEN"), help="or MINIMON_TOKEN")
     made.add_argument("-n", "--lines", type=_times, default=20, metavar="N", help="lines of a log (20)")
     made.add_argument("--json", action="store_true", help="print what the server says")
+
+
+def _add_user(commands: Any) -> None:
+    made = _command(
+        commands,
+        "user",
+        _user,
+        "say who may log in: the users of an SQLite file",
+        "A password is asked for, or is a line of stdin. Servers that use the file know of it within a second.",
+    )
+    made.add_argument("verb", choices=("add", "passwd", "list", "remove"), help="what to do")
+    made.add_argument("name", metavar="NAME", nargs="?", help="of the user")
+    made.add_argument("--db", required=True, metavar="FILE", help="the file; `add` makes it")
+    made.add_argument("--admin", action="store_true", help="add one who may change users")
+    made.add_argument("--fullname", metavar="TEXT", help="what people say (NAME)")
 
 
 def _add_rogue(commands: Any) -> None:
@@ -553,6 +569,14 @@ def _ctl(args: argparse.Namespace, output: Output) -> int:
         return ctl(args, output, _complain)
     except ConfigError as error:
         return _complain(f"ctl: {error}", USAGE)
+
+
+def _user(args: argparse.Namespace, output: Output) -> int:
+    from .cli_user import user
+
+    if importlib.util.find_spec(f"{__package__}.api") is None:
+        return _complain("user: this copy of minimon was made without `api`", USAGE)
+    return user(args, output, _complain)
 
 
 # --- rogue and help
