@@ -66,6 +66,7 @@ def parsers() -> tuple[argparse.ArgumentParser, ...]:
         _add_supervise,
         _add_ctl,
         _add_api,
+        _add_user,
         _add_rogue,
         _add_vendor,
         _add_zip,
@@ -177,6 +178,19 @@ def _add_api(commands: Any) -> None:
     made.add_argument("--port", type=_port, default=5000, help="the port to serve on (5000); 0 is a free one")
     made.add_argument("--db", metavar="FILE", help="the database of users; without it they are in memory")
     _add_seconds(made)
+def _add_user(commands: Any) -> None:
+    made = _command(
+        commands,
+        "user",
+        _user,
+        "say who may log in: the users of an SQLite file",
+        "A password is asked for, or is a line of stdin. Servers that use the file know of it within a second.",
+    )
+    made.add_argument("verb", choices=("add", "passwd", "list", "remove"), help="what to do")
+    made.add_argument("name", metavar="NAME", nargs="?", help="of the user")
+    made.add_argument("--db", required=True, metavar="FILE", help="the file; `add` makes it")
+    made.add_argument("--admin", action="store_true", help="add one who may change users")
+    made.add_argument("--fullname", metavar="TEXT", help="what people say (NAME)")
 
 
 def _add_rogue(commands: Any) -> None:
@@ -571,6 +585,12 @@ def _api(args: argparse.Namespace, output: Output) -> int:
 
     with _Stop() as stop:
         return serve(args, output, lambda: stop.wait(math.inf if args.seconds is None else args.seconds), _complain)
+def _user(args: argparse.Namespace, output: Output) -> int:
+    from .cli_user import user
+
+    if importlib.util.find_spec(f"{__package__}.api") is None:
+        return _complain("user: this copy of minimon was made without `api`", USAGE)
+    return user(args, output, _complain)
 
 
 # --- rogue and help

@@ -8,6 +8,12 @@
     ├── WaitTimeout (TimeoutError)        it was not met in time; has `attempts`, `elapsed`, `response`, `why`
     ├── WaitCancelled (MinimonError)      somebody has ended the wait
     ├── BusyError (RuntimeError)          too much is to be done already; to be tried again later
+    ├── UnknownUserError (KeyError)       a name that no user has
+    ├── TakenError (ValueError)           a name that another user has
+    ├── LastAdminError (ValueError)       without this admin there would be none
+    ├── StoreError (RuntimeError)         users cannot be read, or written: the text has the file and why
+    │   ├── StoreBusyError (StoreError)   it is locked, or its disk is full; has `retry_after`
+    │   └── ReadOnlyError (StoreError)    it can be read, and nothing else
     ├── LifecycleError (RuntimeError)     a second start, or one for which there is no thread
     ├── NotReadyError (RuntimeError)      what a program requires is not up; has `name`, `status`
     └── PortError (OSError)               an address that cannot be bound; keeps the original errno
@@ -88,6 +94,37 @@ class WaitCancelled(MinimonError):
 
 class BusyError(MinimonError, RuntimeError):
     """Too many tasks wait already. Try again later."""
+
+
+class UnknownUserError(MinimonError, KeyError):
+    """No user has this name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""  # as above
+
+
+class TakenError(MinimonError, ValueError):
+    """Another user has this name."""
+
+
+class LastAdminError(MinimonError, ValueError):
+    """Nobody could add, change or remove users any more. Make another user an admin first."""
+
+
+class StoreError(MinimonError, RuntimeError):
+    """The users cannot be read or written. The text names the file, and what to do."""
+
+
+class StoreBusyError(StoreError):
+    """Another process has locked the users, or the disk is full. Try again after `retry_after` seconds."""
+
+    def __init__(self, text: str, retry_after: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class ReadOnlyError(StoreError):
+    """The users can be read, and not be written. Nothing was changed."""
 
 
 class PortError(MinimonError, OSError):

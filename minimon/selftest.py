@@ -49,6 +49,7 @@ MODULES = {
     "tomllib": "no configuration in TOML: JSON and Python files are read",
     "hashlib": "no http:// and https:// targets, no `vendor`",
     "asyncio": "no wrap_asgi",
+    "sqlite3": "no users in a file",
 }
 """Modules that a Python may lack, each with what that means."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import ConfigError
+from ..errors import ConfigError, LastAdminError, StoreBusyError, StoreError, TakenError, UnknownUserError
 from ..serve.exposition import to_json
 from ..serve.framing import Request
 from ..serve.routing import Reply
@@ -43,8 +43,6 @@ class Users:
 
     def _done(self, work: Callable[[], Reply], name: str, method: str) -> Reply:
         """On a worker: 404 comes before 400, whatever was sent."""
-        from .users import LastAdminError, ReadOnlyError, StoreBusyError, TakenError, UnknownUserError
-
         try:
             if name and method not in ("PUT", "POST"):
                 self._store.get(name)
@@ -57,8 +55,10 @@ class Users:
             return refusal(400, str(error))
         except (TakenError, LastAdminError) as error:
             return refusal(409, str(error))
-        except (StoreBusyError, ReadOnlyError) as error:
-            return refusal(503, str(error), ("Retry-After", str(int(getattr(error, "retry_after", 1) or 1))))
+        except StoreBusyError as error:
+            return refusal(503, str(error), ("Retry-After", str(max(1, round(error.retry_after)))))
+        except StoreError as error:
+            return refusal(503, str(error), ("Retry-After", "60"))
 
     def _list(self, name: str, given: Mapping[str, Any]) -> Reply:
         users = self._store.list()
