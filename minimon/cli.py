@@ -178,6 +178,8 @@ def _add_api(commands: Any) -> None:
     made.add_argument("--port", type=_port, default=5000, help="the port to serve on (5000); 0 is a free one")
     made.add_argument("--db", metavar="FILE", help="the database of users; without it they are in memory")
     _add_seconds(made)
+
+
 def _add_user(commands: Any) -> None:
     made = _command(
         commands,
@@ -585,6 +587,8 @@ def _api(args: argparse.Namespace, output: Output) -> int:
 
     with _Stop() as stop:
         return serve(args, output, lambda: stop.wait(math.inf if args.seconds is None else args.seconds), _complain)
+
+
 def _user(args: argparse.Namespace, output: Output) -> int:
     from .cli_user import user
 

@@ -35,5 +35,4 @@ def serve(
         wait()
     finally:
         server.stop()
-        store.close()
     return FINE

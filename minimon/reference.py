@@ -149,6 +149,14 @@ SUPERVISOR = (
 )
 """Methods of a Supervisor that are told of."""
 
+SERVED = """\
+from minimon.api.users import UserStore
+
+server = HealthCheckServer(port=5000, api=True, auth=UserStore("users.db"))
+server.task("report", make_report)                  # POST /v2/tasks/report
+server.start(monitor)
+"""
+
 FIXTURE = """\
 @pytest.fixture(scope="session")
 def site():
@@ -775,6 +783,25 @@ def _processes(page: Page) -> None:
     page.rows(CODES.items())
 
 
+def _api(page: Page) -> None:
+    if not has_room("api"):
+        page.prose("This copy of minimon was made without `api`.")
+        return
+    page.prose("python -m minimon api [--db users.db] serves it alone; beside a Monitor it is api=True:")
+    page.code(SERVED)
+    page.title("Routes")
+    page.prose(page.texts.of("api.routes"), "  ")
+    page.title("Errors")
+    page.prose(page.texts.of("api.problems"), "  ")
+    page.title("Tasks of the host: HealthCheckServer.task(name, function)")
+    page.prose(page.texts.of("serve.server", "HealthCheckServer.task"), "  ")
+    page.title("A task, as it is looked at")
+    page.prose(page.texts.of("api.jobs", "Job"), "  ")
+    page.title('UserStore("users.db"), for auth=')
+    page.prose(page.texts.of("api.users", "UserStore"), "  ")
+    _methods(page, "api.users", "UserStore", ("list", "get", "add", "replace", "change", "remove"), calls=())
+
+
 def _errors(page: Page) -> None:
     from .model import REASONS
 
@@ -793,6 +820,7 @@ TOPICS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "metrics": ("what /status and /metrics say, key by key; rules for Prometheus", _metrics),
     "config": ("configuration files", _config),
     "processes": ("programs that are launched, watched and ended: the Supervisor, and its files", _processes),
+    "api": ("vitals of the host, long tasks and users over REST", _api),
     "cli": ("the commands and their options", _cli),
     "hosts": ("how a program embeds a monitor", _hosts),
     "errors": ("errors, reasons of failures, exit codes", _errors),

@@ -125,7 +125,7 @@ def sample(given: Mapping[str, Any], most: int, way_out: str) -> tuple[int, int]
 
 
 def call_of(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a host's function: those that its signature takes, texts turned into what it is annotated with."""
+    """The arguments of a host's function: those that its signature takes, texts made into what it is annotated with."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

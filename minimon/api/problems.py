@@ -1,4 +1,4 @@
-"""Errors of the REST interface: application/problem+json (RFC 9457), with `message` and `msg` for older clients. Pure."""
+"""Errors of the REST interface: application/problem+json (RFC 9457), with what older clients look for. Pure."""
 
 from __future__ import annotations
 

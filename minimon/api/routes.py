@@ -1,13 +1,13 @@
 """The routes of the REST interface: which there are, and what each answers.
 
-    /v1/, /v2/, /v3/         links; v3 wants a login for all that is below it
-    /v1/uptime/              the line that uptime(1) prints; so v2 and v3
-    /v1/iostat/              a sample of `count` reports, `wait` seconds apart, as iostat(1) prints them; it is waited for
-    /v2/iostat/              the same as a task: 201 at once, and where it is looked at
-    /v2/task/ID              what has come of it; DELETE cancels it
-    /v2/tasks/NAME           POST begins a task of the host's: see HealthCheckServer.task; so v3
-    /v3/users/, /v3/users/NAME   who may log in
-    /vitals                  the host in numbers
+/v1/, /v2/, /v3/         links; v3 wants a login for all that is below it
+/v1/uptime/              the line that uptime(1) prints; so v2 and v3
+/v1/iostat/              a sample of `count` reports, `wait` seconds apart, as iostat(1) prints it; it is waited for
+/v2/iostat/              the same as a task: 201 at once, and where it is looked at
+/v2/task/ID              what has come of it; DELETE cancels it
+/v2/tasks/NAME           POST begins a task of the host's: see HealthCheckServer.task; so v3
+/v3/users/, /v3/users/NAME   who may log in
+/vitals                  the host in numbers
 """
 
 from __future__ import annotations
@@ -134,15 +134,15 @@ class Api:
         return _linked([(version, f"/{version}/") for version in VERSIONS])
 
     def need(self, request: Request) -> str:
-        """What who asks has to have: login, details (as for `/status`), change (as for unsafe methods); "" for nothing."""
+        """What who asks has to have: login, details (as for `/status`), change (as what changes something); "" for
+        nothing.
+        """
         found = place(request.path)
-        if found is None or found.kind in ("links", "move"):
+        if found is None or request.path in ("/v3", "/v3/"):
             return ""
         if found.version == "v3":
             return "login"
-        if found.kind == "vitals":
-            return "details"
-        return "change" if found.kind == "tasks" or request.method not in ("GET", "HEAD", "OPTIONS") else ""
+        return {"vitals": "details", "tasks": "change"}.get(found.kind, "")
 
     def refused(self, reply: Reply) -> Reply:
         """An answer of the server's, that something may not be done, in the shape of these."""

@@ -18,7 +18,7 @@ NEEDED = FIELDS[:3]
 
 
 class Users:
-    """The routes of users, on a store. `prepared` belongs to the server's thread; what it gives is called by a worker."""
+    """The routes of users, on a store. `prepared` belongs to the server's thread; what it gives, to a worker."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -30,7 +30,13 @@ class Users:
         method = "GET" if request.method == "HEAD" else request.method
         if method != "GET" and not user.admin:
             raise Refused(403, "that is for admins")
-        known = ("limit", "detail") if method == "GET" and not name else FIELDS if method in ("POST", "PUT", "PATCH") else ()
+        known = (
+            ("limit", "detail")
+            if method == "GET" and not name
+            else FIELDS
+            if method in ("POST", "PUT", "PATCH")
+            else ()
+        )
         work = {
             ("GET", False): self._list,
             ("POST", False): self._add,
@@ -72,7 +78,7 @@ class Users:
 
     def _add(self, name: str, given: Mapping[str, Any]) -> Reply:
         fields = _fields(given, NEEDED)
-        made = self._store.add(**fields)
+        made = self._store.add(fields.pop("username"), **fields)
         return Reply(201, to_json(_shown(made)), (("Location", _href(made)),))
 
     def _put(self, name: str, given: Mapping[str, Any]) -> Reply:

@@ -166,7 +166,8 @@ class Site:
             return False
         known = self.attempts.knows(given)
         if client and not known and not question.charged:
-            left = self.attempts.charge(client, time.monotonic())
+            counts = getattr(authenticator, "delay", None)  # one that counts by itself, by names as well
+            left = counts(*given, client) if counts else self.attempts.charge(client, time.monotonic())
             if left > 0:
                 return problem(429, "too many wrong attempts; wait", ("Retry-After", str(int(left) + 1)))
             question.charged = True
@@ -178,6 +179,8 @@ class Site:
             return word_reply(said.error)
         if client:  # within a host's application nobody is counted, and many threads come here
             self.attempts.note(client, given, bool(said.value))
+            if not said.value and hasattr(authenticator, "note"):
+                authenticator.note(client)
         return True if said.value else self.challenge()
 
     def admits(self, request: Request, question: Question, client: str) -> Reply | None:
@@ -234,7 +237,10 @@ class Site:
         if self.access.authenticator is None:
             return None
         known = self.knows(request, question, client)
-        return known if isinstance(known, Reply) else None if known else self.challenge()
+        if isinstance(known, Reply) or not known:
+            return known if isinstance(known, Reply) else self.challenge()
+        may = getattr(self.user(request), "admin", True)  # of an Authenticator that tells users apart
+        return None if may else problem(403, "that is for admins")
 
     def misdirected(self, request: Request) -> Reply | None:
         """The answer to a name that is not ours (RFC 9110, 15.5.20); None where it is."""

@@ -90,7 +90,6 @@ def client(release: threading.Event) -> Iterator[Client]:
     server.task("large", lambda: "x" * (2 << 20))
     with server.start():
         yield Client(server, store)
-    store.close()
 
 
 def links(*pairs: tuple[str, str]) -> dict[str, Any]:

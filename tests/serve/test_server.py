@@ -861,7 +861,7 @@ def test_a_host_that_cannot_be_looked_up_is_our_error(host: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"api": True}, "api is not available in version "),
+        ({"api": "yes"}, "api must be True or False, got "),
         ({"token": ""}, "token must not be empty; leave it out to have none"),
         ({"token": "grün"}, "token must be a printable ASCII text, without blanks around it"),
         ({"token": " x"}, "token must be a printable ASCII text, without blanks around it"),
