@@ -17,7 +17,7 @@ PACKAGE = ROOT / "minimon"
 
 ORDER = """
 errors text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
-model clock fork log files expectations conditions options checks timetable
+model clock fork loop log files expectations conditions options checks timetable
 evaluate uptime latency history saved views explain pool registry
 probes.call probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
 probes.opener probes.http probes.tcp probes
@@ -31,7 +31,7 @@ serve.health serve.site serve.handler serve.connection serve.answers serve.httpd
 processes processes.lifecycle processes.environment processes.sinks processes.journal processes.output
 processes.guarding processes.child
 processes.guard processes.verifiers processes.gates processes.program processes.process processes.entry
-processes.loop processes.looks processes.launching processes.ending processes.order processes.watchman
+processes.looks processes.launching processes.ending processes.order processes.watchman
 processes.keeper processes.interface processes.report processes.supervisor processes.listener
 processes.pymanager processes.daemon
 polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
