@@ -8,6 +8,7 @@
     ├── WaitTimeout (TimeoutError)        it was not met in time; has `attempts`, `elapsed`, `response`, `why`
     ├── WaitCancelled (MinimonError)      somebody has ended the wait
     ├── BusyError (RuntimeError)          too much is to be done already; to be tried again later
+    ├── UnavailableError (RuntimeError)   this host has not what it takes; to be tried again in vain
     ├── LifecycleError (RuntimeError)     a second start, or one for which there is no thread
     ├── NotReadyError (RuntimeError)      what a program requires is not up; has `name`, `status`
     └── PortError (OSError)               an address that cannot be bound; keeps the original errno
@@ -88,6 +89,10 @@ class WaitCancelled(MinimonError):
 
 class BusyError(MinimonError, RuntimeError):
     """Too many tasks wait already. Try again later."""
+
+
+class UnavailableError(MinimonError, RuntimeError):
+    """What was asked for cannot be had on this host; the text says what is missing."""
 
 
 class PortError(MinimonError, OSError):

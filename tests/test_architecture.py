@@ -19,14 +19,15 @@ ORDER = """
 errors text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
 model clock fork loop log files expectations conditions options checks timetable
 evaluate uptime latency history saved views explain pool registry
-probes.call probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
+vitals vitals.procfs vitals.figures vitals.reading vitals.numbers
+probes.call probes.host probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
 probes.opener probes.http probes.tcp probes
 books scheduler notify canary store watch poller
 waiting compat compat.httsleep
-tasks hosting
+tasks hosting api api.programs api.vitals
 serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page
-serve.metrics serve.routing
+serve.metrics serve.metrics_host serve.routing
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
 processes processes.lifecycle processes.environment processes.sinks processes.journal processes.output
 processes.guarding processes.child
@@ -44,8 +45,9 @@ config reference table once cli_wait cli_supervise cli_ctl cli __main__
 PURE = """
 text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
 model expectations conditions options checks timetable evaluate uptime latency history saved views explain books
+vitals.procfs vitals.figures
 probes.message probes.der serve.exposition serve.accept serve.framing serve.access serve.metrics serve.routing
-serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page hosting.copy
+serve.metrics_host serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page hosting.copy
 """.split()
 PURE += ["processes.lifecycle"] if (PACKAGE / "processes").exists() else []
 IMPURE = "threading time socket http urllib.request subprocess sqlite3 os logging random".split()
