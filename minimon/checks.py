@@ -21,9 +21,12 @@ SCHEMES = {
     "https": "an HTTP endpoint over TLS, certificate verified",
     "tcp": "a port that accepts a connection, and says what is expected: tcp://host:port",
     "tls": "the same over TLS, certificate verified: tls://host:port",
+    "host": "this host itself: its load, CPU, memory, disks and file systems, for jsonpath conditions: host:",
 }
 """The schemes of a target, each with its meaning."""
 
+HOST = "host:"
+"""The target that is this host."""
 OWN = "minimon"
 """The name of the monitor's check of itself."""
 SHORTEST = 0.01
@@ -87,8 +90,9 @@ class Check:
     """One thing to poll. It cannot be changed; every error in it is a ConfigError at construction.
 
     name            what it is called everywhere; unique in its Monitor
-    target          an http://, https://, tcp:// or tls:// address, a callable of the host (returning None or a
-                    true value is a pass, a false value or an exception a fail), or a Probe
+    target          an http://, https://, tcp:// or tls:// address, host: for the vitals of this host, a callable of
+                    the host (returning None or a true value is a pass, a false value or an exception a fail), or a
+                    Probe
     every           seconds between the starts of two runs, or a function that returns them
     timeout         seconds that one run may take, all in all
     expect          conditions that must hold; None is a 2xx answer, a connection, or the callable's true value
@@ -288,7 +292,7 @@ def _said(where: str, expect: Any) -> Any:
 def shown_target(where: str, target: Any) -> str:
     """A target as it may be shown: an address without userinfo and query values, a callable by its name."""
     if isinstance(target, str):
-        return shown_url(_address(where, target))
+        return HOST if target.lower() == HOST else shown_url(_address(where, target))
     if not callable(target):
         got = type(target).__name__ if isinstance(target, (bytes, bytearray)) else f"{target!r:.60}"
         raise ConfigError(f"{where}: target must be an address, a callable or a Probe, got {got}")
@@ -308,6 +312,8 @@ def _address(where: str, target: str) -> SplitResult:
     if not found:
         shown = short(target.rpartition("@")[2].partition("?")[0], 60)
         raise ConfigError(f"{where}: target {shown!r} has no scheme; write http://{shown} or tcp://host:port")
+    if scheme == "host":
+        raise ConfigError(f"{where}: target must be {HOST} and no more, which is the host that this runs on")
     if scheme not in SCHEMES:
         hint = did_you_mean(scheme, SCHEMES)
         raise ConfigError(f"{where}: unknown scheme {scheme.rpartition('@')[2]!r:.20} in target; {hint}")

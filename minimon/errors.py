@@ -14,6 +14,7 @@
     ├── StoreError (RuntimeError)         users cannot be read, or written: the text has the file and why
     │   ├── StoreBusyError (StoreError)   it is locked, or its disk is full; has `retry_after`
     │   └── ReadOnlyError (StoreError)    it can be read, and nothing else
+    ├── UnavailableError (RuntimeError)   this host has not what it takes; to be tried again in vain
     ├── LifecycleError (RuntimeError)     a second start, or one for which there is no thread
     ├── NotReadyError (RuntimeError)      what a program requires is not up; has `name`, `status`
     └── PortError (OSError)               an address that cannot be bound; keeps the original errno
@@ -125,6 +126,10 @@ class StoreBusyError(StoreError):
 
 class ReadOnlyError(StoreError):
     """The users can be read, and not be written. Nothing was changed."""
+
+
+class UnavailableError(MinimonError, RuntimeError):
+    """What was asked for cannot be had on this host; the text says what is missing."""
 
 
 class PortError(MinimonError, OSError):

@@ -47,7 +47,8 @@ def expected(check: Check) -> str:
         what = quoted(hidden(check.expect), 300)
     elif isinstance(target, str) or (isinstance(target, Probe) and target.shown):
         port = "an answer" if "send" in check.options else "a connection"
-        what = "status_code 2xx" if scheme_of(check.shown) in ("http", "https") else port
+        known = {"http": "status_code 2xx", "https": "status_code 2xx", "host": "numbers of the host"}
+        what = known.get(scheme_of(check.shown), port)
     else:
         what = "an answer without an error" if isinstance(target, Probe) else "None or a true value"
     days = check.options.get("cert_warn_days")

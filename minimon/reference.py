@@ -509,13 +509,16 @@ def has_room(name: str) -> bool:
 def _checks(page: Page) -> None:
     from .checks import DEFAULTS, SCHEMES
     from .evaluate import CALM, FLAPS
+    from .vitals.numbers import MEANINGS
 
     page.title("Check(name, target, *, ...)")
     page.prose(page.texts.of("checks", "Check"), "  ")
     plain = [f"{key}={value:g}" for key, value in DEFAULTS.items() if isinstance(value, (int, float))]
     page.prose(f"Where neither the check nor its monitor says otherwise: {', '.join(plain)}.", "  ")
     page.title("Addresses")
-    page.rows((f"{scheme}://", meaning) for scheme, meaning in SCHEMES.items())
+    page.rows((f"{scheme}:" if scheme == "host" else f"{scheme}://", meaning) for scheme, meaning in SCHEMES.items())
+    page.title("What host: is, for conditions such as {'jsonpath': {\"$.filesystems['/'].free_percent\": {'ge': 10}}}")
+    page.rows(MEANINGS.items())
     page.title("Resource(name, url, polling_interval, check=None, ...)")
     page.prose(page.texts.of("checks", "Resource"), "  ")
     page.title("Probe")

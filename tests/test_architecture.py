@@ -17,23 +17,24 @@ PACKAGE = ROOT / "minimon"
 
 ORDER = """
 errors text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
-model clock fork log files expectations conditions options checks timetable
+model clock fork loop log files expectations conditions options checks timetable
 evaluate uptime latency history saved views explain pool registry
-probes.call probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
+vitals vitals.procfs vitals.figures vitals.reading vitals.numbers
+probes.call probes.host probes.message probes.der probes.lookup probes.wire probes.tls probes.network probes.exchange
 probes.opener probes.http probes.tcp probes
 books scheduler notify canary store watch poller
 waiting compat compat.httsleep
-tasks hosting
+tasks hosting api api.programs api.vitals
 serve serve.complaints serve.exposition serve.accept serve.framing serve.access
 serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page
-serve.metrics serve.routing
-api api.passwords api.accounts api.logins api.database api.users
+serve.metrics serve.metrics_host serve.routing
+api.passwords api.accounts api.logins api.database api.users
 api.problems api.arguments api.jobs api.users_routes api.routes
 serve.health serve.site serve.handler serve.connection serve.answers serve.httpd serve.server serve.mount
 processes processes.lifecycle processes.environment processes.sinks processes.journal processes.output
 processes.guarding processes.child
 processes.guard processes.verifiers processes.gates processes.program processes.process processes.entry
-processes.loop processes.looks processes.launching processes.ending processes.order processes.watchman
+processes.looks processes.launching processes.ending processes.order processes.watchman
 processes.keeper processes.interface processes.report processes.supervisor processes.listener
 processes.pymanager processes.daemon
 polling engine hosting.heartbeats hosting.systemd hosting.vendoring hosting.runtime hosting.leader hosting.copy
@@ -46,8 +47,10 @@ config reference table once cli_wait cli_supervise cli_ctl cli_user cli_api cli 
 PURE = """
 text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
 model expectations conditions options checks timetable evaluate uptime latency history saved views explain books
+vitals.procfs vitals.figures
 probes.message probes.der serve.exposition serve.accept serve.framing serve.access serve.metrics serve.routing
-serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page hosting.copy
+serve.metrics_host serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes
+serve.page hosting.copy
 """.split()
 PURE += ["processes.lifecycle"] if (PACKAGE / "processes").exists() else []
 PURE += ["api.accounts", "api.logins"] if (PACKAGE / "api").exists() else []

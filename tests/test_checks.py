@@ -122,7 +122,7 @@ def test_a_name_may_be_any_line(name: str) -> None:
 
 # what is refused: targets
 
-KNOWN = "known are: http, https, tcp, tls"
+KNOWN = "known are: host, http, https, tcp, tls"
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from ..errors import BusyError, did_you_mean
+from ..errors import BusyError, UnavailableError, did_you_mean
 from ..serve.exposition import to_json
 from ..serve.framing import Request
 from ..serve.routing import NO_STORE, Reply
 from ..tasks import FAILURE, SUCCESS, Task, Tasks
+from ..vitals.numbers import Vitals
 from .arguments import arguments_of, call_of, sample
 from .jobs import Job, Jobs
 from .problems import Refused, refusal
 from .users_routes import Users
-from .vitals import Sampler, UnavailableError, numbers, uptime
+from .vitals import Sampler
 
 VERSIONS = ("v1", "v2", "v3")
 COLLECTIONS = ("uptime", "iostat", "users")
@@ -115,7 +116,7 @@ class Api:
     """Answers for one server. `answer` belongs to the server's thread; `task` and `stop` are for any."""
 
     def __init__(self, store: Any = None) -> None:
-        self._jobs, self._sampler, self._tasks = Jobs(), Sampler(), Tasks()
+        self._jobs, self._sampler, self._vitals, self._tasks = Jobs(), Sampler(), Vitals(), Tasks()
         self._functions: dict[str, Callable[..., Any]] = {}
         self._users = Users(store)
 
@@ -192,7 +193,8 @@ class Api:
         if kind == "tasks":
             return self._begin(found, request, body, user)
         arguments_of(request, body, ())
-        return Reply(200, to_json({"uptime": uptime()} if kind == "uptime" else numbers()))
+        told = {"uptime": self._sampler.uptime()} if kind == "uptime" else self._vitals.numbers()
+        return Reply(200, to_json(told))
 
     # --- samples
 
@@ -212,7 +214,7 @@ class Api:
         """Begin to sample."""
         job = self._jobs.new("iostat", owner)
 
-        def done(text: str | None, error: BaseException | None) -> None:
+        def done(text: str, error: BaseException | None) -> None:
             if error is not None:
                 job.fail(str(error))
             else:
@@ -221,7 +223,7 @@ class Api:
 
         try:
             job.begun()
-            job.cancelled_by(self._sampler.sample(count, wait, done))
+            job.cancelled_by(self._sampler.sample(count, wait, done).cancel)
         except BaseException:
             self._jobs.drop(job)
             raise
@@ -298,6 +300,7 @@ class Api:
         """In the child: nothing is done."""
         self._jobs.after_fork()
         self._sampler.after_fork()
+        self._vitals.after_fork()
         self._tasks.after_fork()
 
 

@@ -25,6 +25,7 @@ __all__ = ["Prepared", "Probe", "harnessed", "observe", "observe_spec", "prepare
 
 
 if TYPE_CHECKING:
+    from ..vitals.numbers import Vitals
     from .network import Network
 
 _make = tuple.__new__  # a NamedTuple from its fields at a third of the cost of calling its class
@@ -45,10 +46,14 @@ class Prepared(NamedTuple):
 
 
 class Shared:
-    """What the checks of a Monitor share: look-ups and TLS contexts, made when the first address is prepared."""
+    """What the checks of a Monitor share: look-ups and TLS contexts, made when the first address is prepared.
+
+    And the vitals of the host, which are read once for all who ask.
+    """
 
     def __init__(self) -> None:
         self._made: dict[str, Network] = {}
+        self._read: dict[str, Vitals] = {}
 
     def network(self) -> Network:
         """The one for all. Any thread."""
@@ -58,6 +63,14 @@ class Shared:
             self._made.setdefault("network", Network())
         return self._made["network"]
 
+    def vitals(self) -> Vitals:
+        """Those of this host. Any thread."""
+        if not self._read:
+            from ..vitals.numbers import Vitals
+
+            self._read.setdefault("vitals", Vitals())
+        return self._read["vitals"]
+
     def stop(self, deadline: float) -> bool:
         """Close what rests. True when no look-up is under way any more by `deadline` (time.monotonic)."""
         return all(network.stop(deadline) for network in self._made.values())
@@ -66,6 +79,8 @@ class Shared:
         """In the child: no connections, no look-ups."""
         for network in self._made.values():
             network.after_fork()
+        for vitals in self._read.values():
+            vitals.after_fork()
 
 
 def prepare(spec: Mapping[str, Any], shared: Shared | None = None) -> Prepared:
@@ -100,6 +115,10 @@ def _probe_of(
             return HttpProbe(target, network=shared.network(), **options)
         if type(target) is HttpProbe:
             return target.on(shared.network())
+    if scheme_of(target) == "host":
+        from .host import HostProbe
+
+        return HostProbe(shared.vitals())
     if isinstance(target, Probe):
         return target
     if callable(target):

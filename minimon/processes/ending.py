@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 
 from ..log import logger
+from ..loop import Loop
 from .child import GROUPS, Child, Platform, living
 from .entry import Entry
-from .loop import Loop
 
 _log = logger("supervisor")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import LifecycleError
 from ..log import logger
+from ..loop import Loop
 from ..pool import Pool
 from ..text import short
 from .child import Child, Ended, Platform
@@ -22,7 +23,6 @@ from .entry import Change, Entry, Ticket
 from .launching import ERRORS, Launcher, unlaunched
 from .lifecycle import SERVING, Life, State, ended, halted, launched, met, refused, wanted
 from .looks import Looks
-from .loop import Loop
 from .order import Order
 from .output import Pump
 from .watchman import Watchman

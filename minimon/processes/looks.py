@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ..loop import Loop
 from ..pool import Pool
 from ..text import short
 from .entry import Entry, Run
 from .gates import TRY, Gate, rest_after
 from .lifecycle import SERVING, State
-from .loop import Loop
 
 
 class Looks:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from ..log import logger
+from ..loop import Loop
 from .child import Child
 from .ending import LATER
 from .guard import Guard, lacking
-from .loop import Loop
 
 _log = logger("supervisor")
 

@@ -353,7 +353,7 @@ class Family(NamedTuple):
     """Samples of one name and meaning."""
 
     name: str
-    """Without the prefix `minimon_`."""
+    """Without the prefix."""
     kind: str
     """gauge, counter, histogram or info."""
     meaning: str
@@ -361,11 +361,12 @@ class Family(NamedTuple):
     """From a check or process to its lines, with a mark for its labels; or from a document to its samples."""
     labels: tuple[str, ...] = ()
     """Beside those that tell a check, a process, or a subject, from others."""
+    prefix: str = "minimon_"
 
     @property
     def title(self) -> str:
         """Its whole name, with those labels."""
-        return f"minimon_{self.name}{'{' + ','.join(self.labels) + '}' if self.labels else ''}"
+        return f"{self.prefix}{self.name}{'{' + ','.join(self.labels) + '}' if self.labels else ''}"
 
 
 def _per_check(name: str, kind: str, meaning: str, build: Callable[[Document], str], *labels: str) -> Family:
@@ -451,9 +452,9 @@ FAMILIES = (BUILD, *OF_MONITORS, *OF_CHECKS, *OF_PROCESSES)
 """All of them, in the order in which they are told."""
 
 
-def _head(family: Family, openmetrics: bool) -> str:
+def head(family: Family, openmetrics: bool) -> str:
     """What is said about a family before its samples."""
-    name, kind = f"minimon_{family.name}", family.kind
+    name, kind = f"{family.prefix}{family.name}", family.kind
     if not openmetrics:
         kind = "gauge" if kind == "info" else kind
         return f"# HELP {name} {family.meaning}\n# TYPE {name} {kind}\n"
@@ -463,8 +464,8 @@ def _head(family: Family, openmetrics: bool) -> str:
     return f"# TYPE {name} {kind}\n{units}# HELP {name} {family.meaning}\n"
 
 
-def _samples(family: Family, documents: Iterable[tuple[str, Document]]) -> str:
-    """Those of monitors."""
+def samples(family: Family, documents: Iterable[tuple[str, Document]]) -> str:
+    """Those of monitors, or of other documents, each with the label that tells it from others."""
     lines = []
     for owner, document in documents:
         try:
@@ -473,7 +474,7 @@ def _samples(family: Family, documents: Iterable[tuple[str, Document]]) -> str:
             continue
         for labels, number in found:
             both = ",".join(filter(None, (owner, labels)))
-            lines.append(f"minimon_{family.name}{f'{{{both}}}' if both else ''} {number}\n")
+            lines.append(f"{family.prefix}{family.name}{f'{{{both}}}' if both else ''} {number}\n")
     return "".join(lines)
 
 
@@ -499,15 +500,15 @@ def pieces(snapshot: Any, openmetrics: bool = False) -> Iterator[bytes]:
     labels = [label for checks in groups for label in checks.labels(names)]
     checks = list(zip(labels, (view for each in groups for view in each.views)))
     processes = [each for owner, document in documents for each in _processes(owner, document)]
-    yield f"{_head(BUILD, openmetrics)}{_samples(BUILD, [('', {})])}".encode()
+    yield f"{head(BUILD, openmetrics)}{samples(BUILD, [('', {})])}".encode()
     for family in OF_MONITORS:
-        text = _samples(family, documents if family.build is _overall else monitors)
-        yield f"{_head(family, openmetrics)}{text}".encode() if text else b""
+        text = samples(family, documents if family.build is _overall else monitors)
+        yield f"{head(family, openmetrics)}{text}".encode() if text else b""
     for family in (*OF_CHECKS, *OF_PROCESSES):
-        head, views = _head(family, openmetrics), checks if family in OF_CHECKS else processes
+        before, views = head(family, openmetrics), checks if family in OF_CHECKS else processes
         for text in filter(None, _of_each(family, views)):
-            yield f"{head}{text}".encode("utf-8", "replace")
-            head = ""
+            yield f"{before}{text}".encode("utf-8", "replace")
+            before = ""
     yield b"# EOF\n" if openmetrics else b""
 
 
