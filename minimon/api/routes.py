@@ -196,6 +196,10 @@ class Api:
         told = {"uptime": self._sampler.uptime()} if kind == "uptime" else self._vitals.numbers()
         return Reply(200, to_json(told))
 
+    def vitals(self) -> dict[str, Any]:
+        """The host in numbers, read once a second at most. Any thread."""
+        return self._vitals.numbers()
+
     # --- samples
 
     def _iostat(

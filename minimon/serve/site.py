@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from ..errors import StoreError
+from ..log import logger
 from .accept import prefers
 from .access import SAFE, Access, Attempts, Authenticator, Token, credentials, is_foreign
 from .exposition import CHANGING, tagged_json, to_json
@@ -43,6 +45,8 @@ from .routing import (
     worst,
 )
 
+_log = logger("site")
+
 VARY = ("Vary", "Accept")
 SLOW = 0.005
 """Seconds: what takes longer to make is made on a thread of its own the next time."""
@@ -54,8 +58,11 @@ class Site:
     `respond` raises Pending where the answer has to be waited for; asked again with the same Question it goes on.
     """
 
-    def __init__(self, access: Access, alone: bool = False, homes: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, access: Access, alone: bool = False, homes: Sequence[Any] = (), vitals: Callable[[], Any] | None = None
+    ) -> None:
         self.access, self._homes = access, homes  # of those who have something to say at `/`
+        self._vitals = vitals  # what tells of the host, for `/metrics`
         self.base = "/"  # where the page and /status are
         self._alone = alone  # whether whoever asks waits alone, so that nothing is made on another thread
         self.attempts = Attempts()
@@ -177,6 +184,8 @@ class Site:
         said = at_once(ask, question.complaints) if quick else question.get(question.door, given, ask)
         if said.error:
             return word_reply(said.error)
+        if isinstance(said.value, Reply):
+            return said.value
         if client:  # within a host's application nobody is counted, and many threads come here
             self.attempts.note(client, given, bool(said.value))
             if not said.value and hasattr(authenticator, "note"):
@@ -271,8 +280,15 @@ class Site:
 
         def make(whole: Any) -> Reply:
             body, kind = metrics(whole, accept)
+            if self._vitals is not None:
+                from .metrics_host import host_metrics
+
+                told, end = host_metrics(self._vitals(), prefers_openmetrics(accept)), b"# EOF\n"
+                body = body[: -len(end)] + told + end if body.endswith(end) else body + told
             return Reply(200, body, (NO_STORE, VARY), kind)
 
+        if self._vitals is not None and not question.subjects:
+            return make({})
         return self._made("metrics", question, make, str(prefers_openmetrics(accept)))
 
     def _home(self, request: Request, question: Question, sees: bool, login: str) -> Reply:
@@ -329,9 +345,15 @@ class Site:
         return reply
 
 
-def _asked(authenticator: Authenticator, scheme: str, given: str) -> bool:
-    """Whether that is somebody. Raises TypeError for a coroutine, which would be taken for somebody."""
-    known = authenticator.authenticate(scheme, given)
+def _asked(authenticator: Authenticator, scheme: str, given: str) -> bool | Reply:
+    """Whether that is somebody, or that nobody can tell now. Raises TypeError for a coroutine, which would be taken for
+    somebody.
+    """
+    try:
+        known = authenticator.authenticate(scheme, given)
+    except StoreError as error:
+        _log.warning("%s", error)
+        return problem(503, "the users cannot be read now", ("Retry-After", "1"))
     if any(hasattr(known, name) for name in ("__await__", "__anext__", "__next__")):
         getattr(known, "close", bool)()
         raise TypeError("authenticate() returned a coroutine or a generator; give one that runs it to its end")

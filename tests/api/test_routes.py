@@ -432,3 +432,25 @@ def test_another_method_is_405(client: Client) -> None:
 def test_a_body_has_to_be_in_order(client: Client, body: bytes, kind: str, status: int) -> None:
     """By its Content-Type."""
     assert status == client.ask("POST", "/v2/tasks/word", ADMIN, body=body, Content_Type=kind).status
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
+def test_the_host_is_in_the_metrics(client: Client, accept: str) -> None:
+    """For Prometheus, in both forms."""
+    connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=20)
+    connection.request("GET", "/metrics", headers={"Accept": accept} if accept else {})
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    assert (200, True, bool(accept)) == (answer.status, "minimon_host_load1 " in body, body.endswith("# EOF\n"))
+
+
+def test_users_that_cannot_be_read_are_503(tmp_path: Any) -> None:
+    """For who is not known yet; it says when to come again."""
+    path = tmp_path / "users.db"
+    store = UserStore(path, cost=16)
+    store.add("eve", "word", "Eve", True)
+    with HealthCheckServer(port=0, api=True, auth=store) as server:
+        path.write_bytes(b"nonsense" * 1000)
+        answer = Client(server, store).get("/v3/uptime/", ("eve", "word"))
+        assert (503, True) == (answer.status, "retry-after" in answer.headers)
