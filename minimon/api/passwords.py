@@ -20,6 +20,8 @@ SALT, SIZE = 16, 32
 """Bytes of a salt, and of a hash."""
 AT_ONCE = 2
 """Hashes that are made at the same time: of 50 logins at once each would take its 16 MiB."""
+MUCH = 1 << 20
+"""Bytes that a hash takes, from which on it matters where they are kept afterwards."""
 LARGEST, LONGEST = 1 << 28, 10_000_000
 """Bytes, and rounds, that a stored text may ask for at most: it may be damaged."""
 
@@ -119,14 +121,44 @@ def _derive(kept: Kept, password: str) -> bytes:
 
     secret, size = password.encode("utf-8"), len(kept.digest)
     if kept.scheme == PBKDF2:
-        if hasattr(hashlib, "pbkdf2_hmac"):
-            return hashlib.pbkdf2_hmac("sha256", secret, kept.salt, kept.costs[0], size)
+        theirs = getattr(hashlib, "pbkdf2_hmac", None)
+        if type(theirs) is type(len):  # up to 3.11 there is one in Python as well, which warns of its end
+            return bytes(theirs("sha256", secret, kept.salt, kept.costs[0], size))
         return pbkdf2(secret, kept.salt, kept.costs[0], size)
     if not hasattr(hashlib, "scrypt"):
         raise ConfigError("this Python has no hashlib.scrypt, which the password was stored with; set it anew")
     n, r, p = kept.costs
     enough = 128 * r * (n + p + 2) + 65536  # OpenSSL takes 32 MiB at most by itself
-    return hashlib.scrypt(secret, salt=kept.salt, n=n, r=r, p=p, maxmem=enough, dklen=size)
+
+    def make() -> bytes:
+        return hashlib.scrypt(secret, salt=kept.salt, n=n, r=r, p=p, maxmem=enough, dklen=size)
+
+    return _apart(make) if enough > MUCH else make()
+
+
+def _apart(make: Callable[[], bytes]) -> bytes:
+    """Make it on a thread that ends then, and leaves its memory to the next one.
+
+    What a thread has freed is kept for that thread (mallopt(3), M_ARENA_MAX): 16 MiB for each that ever made a hash.
+    """
+    made: list[bytes] = []
+    wrong: list[Exception] = []
+
+    def run() -> None:
+        try:
+            made.append(make())
+        except Exception as error:  # such as MemoryError: it is raised where it was asked for
+            wrong.append(error)
+
+    thread = threading.Thread(target=run, name="minimon-password", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the system gives none
+        return make()
+    thread.join()
+    for error in wrong:
+        raise error
+    return made[0]
 
 
 def pbkdf2(secret: bytes, salt: bytes, rounds: int, size: int) -> bytes:
