@@ -193,8 +193,29 @@ class Api:
         if kind == "tasks":
             return self._begin(found, request, body, user)
         arguments_of(request, body, ())
-        told = {"uptime": self._sampler.uptime()} if kind == "uptime" else self._vitals.numbers()
-        return Reply(200, to_json(told))
+        if kind == "uptime" and self._sampler.is_quick:
+            return Reply(200, to_json({"uptime": self._sampler.uptime()}))
+        return self._later(self._uptime if kind == "uptime" else self._numbers, wake)
+
+    def _uptime(self) -> Reply:
+        return Reply(200, to_json({"uptime": self._sampler.uptime()}))
+
+    def _numbers(self) -> Reply:
+        return Reply(200, to_json(self._vitals.numbers()))
+
+    def _later(self, work: Callable[[], Reply], wake: Callable[[], None]) -> Awaited:
+        """What may hang is done by a worker."""
+        task = self._tasks.submit("answer", lambda task: work(), wake)
+
+        def reply() -> Reply:
+            if isinstance(task.error, UnavailableError):
+                return refusal(501, str(task.error))
+            if task.error is not None:
+                raise task.error
+            made: Reply = task.result
+            return made
+
+        return Awaited(lambda: task.finished, EXTRA, reply, _nothing)
 
     def vitals(self) -> dict[str, Any]:
         """The host in numbers, read once a second at most. Any thread."""
@@ -281,16 +302,7 @@ class Api:
     ) -> Reply | Awaited:
         """The database may be locked by another process: so on a worker."""
         name = _decoded(found.name) if found.kind == "user" else ""
-        work = self._users.prepared(request, body, name, user)
-        task = self._tasks.submit("users", lambda task: work(), wake)
-
-        def reply() -> Reply:
-            if task.error is not None:
-                raise task.error
-            made: Reply = task.result
-            return made
-
-        return Awaited(lambda: task.finished, EXTRA, reply, _nothing)
+        return self._later(self._users.prepared(request, body, name, user), wake)
 
     # --- life
 

@@ -164,6 +164,11 @@ class Sampler:
         self._samples: set[Sample] = set()
         self._timer: _Timer | None = None
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether it only reads /proc."""
+        return self._reads_proc()
+
     def uptime(self) -> str:
         """The line of `uptime`, stripped. Waits for the program, 5 s at most, where there is no /proc.
 

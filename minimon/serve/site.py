@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ..errors import StoreError
+from ..errors import StoreError, UnavailableError
 from ..log import logger
 from .accept import prefers
 from .access import SAFE, Access, Attempts, Authenticator, Token, credentials, is_foreign
@@ -277,19 +277,18 @@ class Site:
         from .metrics import metrics, prefers_openmetrics
 
         accept = request.get("accept")
+        variant = str(prefers_openmetrics(accept))
 
         def make(whole: Any) -> Reply:
             body, kind = metrics(whole, accept)
-            if self._vitals is not None:
-                from .metrics_host import host_metrics
-
-                told, end = host_metrics(self._vitals(), prefers_openmetrics(accept)), b"# EOF\n"
-                body = body[: -len(end)] + told + end if body.endswith(end) else body + told
             return Reply(200, body, (NO_STORE, VARY), kind)
 
-        if self._vitals is not None and not question.subjects:
-            return make({})
-        return self._made("metrics", question, make, str(prefers_openmetrics(accept)))
+        if self._vitals is None:
+            return self._made("metrics", question, make, variant)
+        whole = question.whole() if question.subjects else lambda: Said(value={})
+        # always on another thread: a file system of the host may hang while it is asked
+        said = question.get("page", ("metrics", variant), partial(_with_host, whole, make, self._vitals), SHARED)
+        return word_reply(said.error) if said.error else said.value
 
     def _home(self, request: Request, question: Question, sees: bool, login: str) -> Reply:
         if not prefers(request.get("accept"), ("text/html", ""), ("application/json", "")):
@@ -366,6 +365,22 @@ def _timed(whole: Callable[[], Said], make: Callable[[Any], Reply], otherwise: R
     said = whole()
     reply = otherwise or word_reply(said.error) if said.error else make(said.value)
     return reply, time.perf_counter() - begun
+
+
+def _with_host(whole: Callable[[], Said], make: Callable[[Any], Reply], vitals: Callable[[], Any]) -> Reply:
+    """The metrics of the subjects, and those of the host, if that can be read."""
+    from .metrics_host import host_metrics
+
+    said = whole()
+    if said.error:
+        return word_reply(said.error)
+    reply, end = make(said.value), b"# EOF\n"
+    ends = reply.body.endswith(end)
+    try:
+        told = host_metrics(vitals(), ends)
+    except UnavailableError:
+        return reply
+    return reply._replace(body=reply.body[: -len(end)] + told + end if ends else reply.body + told)
 
 
 def _document(changing: tuple[str, ...], whole: Any) -> Reply:
