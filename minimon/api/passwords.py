@@ -7,9 +7,12 @@ import math
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
+from types import BuiltinFunctionType
 from typing import NamedTuple
 
 from ..errors import ConfigError
+from ..pool import Pool, deadline_in
 
 SCRYPT, PBKDF2 = "scrypt", "pbkdf2-sha256"
 N, R, P = 1 << 14, 8, 1
@@ -59,14 +62,23 @@ class Passwords:
 
     def after_fork(self) -> None:
         """In the child: nobody else makes a hash."""
-        # Guards the memory that hashes take. A leaf.
+        # Guards the memory that hashes take. A leaf, but for the pool's own lock.
         self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._pool = Pool("minimon-password", 0, AT_ONCE, eager=True)
+        # Guards nothing but that: of two that close it each would have one of the turns, and wait for the other.
+        self._closing = threading.Lock()
+
+    def close(self) -> None:
+        """End its threads, which end after a minute without work anyway. They come again when they are needed."""
+        with self._closing, self._turns, self._turns:  # no hash is under way
+            self._pool.stop(deadline_in(1.0))
+            self._pool = Pool("minimon-password", 0, AT_ONCE, eager=True)
 
     def hash(self, password: str) -> str:
         """The text to be stored. Takes its time."""
         kept = Kept(self._scheme, self._costs, os.urandom(SALT), b"\0" * SIZE)
         with self._turns:
-            return str(kept._replace(digest=_derive(kept, password)))
+            return str(kept._replace(digest=self._derive(kept, password)))
 
     def verify(self, password: str, stored: str, settled: Callable[[], bool] = bool) -> bool:
         """Whether this is the password, compared in constant time. Takes its time.
@@ -76,7 +88,21 @@ class Passwords:
         """
         kept = parse(stored)
         with self._turns:
-            return not settled() and hmac.compare_digest(_derive(kept, password), kept.digest)
+            return not settled() and hmac.compare_digest(self._derive(kept, password), kept.digest)
+
+    def _derive(self, kept: Kept, password: str) -> bytes:
+        """The hash of a password, within a turn.
+
+        What a thread has freed is kept for that thread (mallopt(3), M_ARENA_MAX): 16 MiB for each that ever made one.
+        So two threads make them all.
+        """
+        make = partial(_derive, kept, password)
+        if kept.scheme != SCRYPT or math.prod(kept.costs) * 128 < MUCH:
+            return make()
+        made = _Made(make)
+        if not self._pool.offer(made):  # there is no thread
+            made()
+        return made.result()
 
     def needs_upgrade(self, stored: str) -> bool:
         """Whether a hash that is made today would be harder to guess. Raises ConfigError as `verify`."""
@@ -122,43 +148,38 @@ def _derive(kept: Kept, password: str) -> bytes:
     secret, size = password.encode("utf-8"), len(kept.digest)
     if kept.scheme == PBKDF2:
         theirs = getattr(hashlib, "pbkdf2_hmac", None)
-        if type(theirs) is type(len):  # up to 3.11 there is one in Python as well, which warns of its end
+        if isinstance(theirs, BuiltinFunctionType):  # up to 3.11 there is one in Python as well, which warns of its end
             return bytes(theirs("sha256", secret, kept.salt, kept.costs[0], size))
         return pbkdf2(secret, kept.salt, kept.costs[0], size)
     if not hasattr(hashlib, "scrypt"):
         raise ConfigError("this Python has no hashlib.scrypt, which the password was stored with; set it anew")
     n, r, p = kept.costs
     enough = 128 * r * (n + p + 2) + 65536  # OpenSSL takes 32 MiB at most by itself
-
-    def make() -> bytes:
-        return hashlib.scrypt(secret, salt=kept.salt, n=n, r=r, p=p, maxmem=enough, dklen=size)
-
-    return _apart(make) if enough > MUCH else make()
+    return hashlib.scrypt(secret, salt=kept.salt, n=n, r=r, p=p, maxmem=enough, dklen=size)
 
 
-def _apart(make: Callable[[], bytes]) -> bytes:
-    """Make it on a thread that ends then, and leaves its memory to the next one.
+class _Made:
+    """A hash that another thread makes."""
 
-    What a thread has freed is kept for that thread (mallopt(3), M_ARENA_MAX): 16 MiB for each that ever made a hash.
-    """
-    made: list[bytes] = []
-    wrong: list[Exception] = []
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self._make = make
+        self._digest = b""
+        self._wrong: Exception | None = None
+        self._done = threading.Event()
 
-    def run() -> None:
+    def __call__(self) -> None:
         try:
-            made.append(make())
-        except Exception as error:  # such as MemoryError: it is raised where it was asked for
-            wrong.append(error)
+            self._digest = self._make()
+        except Exception as error:  # such as a MemoryError: it is raised where the hash was asked for
+            self._wrong = error
+        self._done.set()
 
-    thread = threading.Thread(target=run, name="minimon-password", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the system gives none
-        return make()
-    thread.join()
-    for error in wrong:
-        raise error
-    return made[0]
+    def result(self) -> bytes:
+        """Once it is made. Raises what was raised there."""
+        self._done.wait()
+        if self._wrong is not None:
+            raise self._wrong
+        return self._digest
 
 
 def pbkdf2(secret: bytes, salt: bytes, rounds: int, size: int) -> bytes:

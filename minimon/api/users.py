@@ -109,6 +109,10 @@ class UserStore:
         self._passwords.after_fork()
         self._table.after_fork()
 
+    def close(self) -> None:
+        """End the threads that make hashes, which end after a minute without work anyway. It can be used further."""
+        self._passwords.close()
+
     # --- users
 
     def list(self) -> tuple[User, ...]:

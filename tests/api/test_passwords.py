@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from members import CHEAP
-from support import few, python, wait_until
+from support import few, our_threads, python, wait_until
 
 from minimon import ConfigError
-from minimon.api.passwords import AT_ONCE, Passwords, parse, pbkdf2
+from minimon.api.passwords import AT_ONCE, Passwords, _Made, parse, pbkdf2
 
 cheap = Passwords(CHEAP)
 
@@ -64,7 +64,9 @@ def test_pbkdf2_is_verified_where_scrypt_is_preferred() -> None:
 
 def test_the_parameters_stand_in_the_text() -> None:
     """So that they can grow."""
-    scheme, n, r, p, salt, digest = Passwords().hash("secret").split("$")
+    passwords = Passwords()
+    scheme, n, r, p, salt, digest = passwords.hash("secret").split("$")
+    passwords.close()
     assert ("scrypt", "16384", "8", "1", 24, 44) == (scheme, n, r, p, len(salt), len(digest))
 
 
@@ -213,6 +215,45 @@ def test_many_logins_at_once_take_the_memory_of_two(count: int) -> None:
     """At the real cost each hash takes 16 MiB."""
     pytest.importorskip("resource")
     assert int(python(PEAK.replace("COUNT", str(count))).stdout) < 64
+
+
+def test_its_threads_end_when_it_is_closed() -> None:
+    """It goes on when it is needed again."""
+    passwords, threads = Passwords(), []
+    stored = passwords.hash("secret")
+    for _ in range(2):
+        told = passwords.verify("secret", stored)
+        threads.append((told, our_threads()))
+        passwords.close()
+    assert ([(True, ["minimon-password"])] * 2, []) == (threads, our_threads())
+
+
+WITHOUT_THREADS = """
+import threading
+from minimon.api.passwords import Passwords
+def start(self): raise RuntimeError("can't start new thread")
+threading.Thread.start = start
+passwords = Passwords()
+print(passwords.verify("secret", passwords.hash("secret")))
+"""
+
+
+def test_without_threads_there_are_hashes() -> None:
+    """Made by who asks."""
+    done = python(WITHOUT_THREADS)
+    assert ("True\n", "") == (done.stdout, done.stderr)
+
+
+def test_what_a_hash_raises_is_raised() -> None:
+    """Where it was asked for; the next one is made."""
+
+    def fail() -> bytes:
+        raise MemoryError("no memory")
+
+    made = _Made(fail)
+    made()
+    with pytest.raises(MemoryError, match="no memory"):
+        made.result()
 
 
 def test_what_need_not_be_known_any_more_costs_nothing() -> None:
