@@ -47,7 +47,8 @@ text jsonpath.parse jsonpath.iregexp jsonpath.query jsonpath
 model expectations conditions options checks timetable evaluate uptime latency history saved views explain books
 vitals.procfs vitals.figures
 probes.message probes.der serve.exposition serve.accept serve.framing serve.access serve.metrics serve.routing
-serve.metrics_host serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page hosting.copy
+serve.metrics_host serve.page_assets serve.page_values serve.page_check serve.page_lists serve.page_processes serve.page
+hosting.copy
 """.split()
 PURE += ["processes.lifecycle"] if (PACKAGE / "processes").exists() else []
 IMPURE = "threading time socket http urllib.request subprocess sqlite3 os logging random".split()
