@@ -97,7 +97,7 @@ class Passwords:
         So two threads make them all.
         """
         make = partial(_derive, kept, password)
-        if kept.scheme != SCRYPT or math.prod(kept.costs) * 128 < MUCH:
+        if kept.scheme != SCRYPT or 128 * math.prod(kept.costs[:2]) <= MUCH:
             return make()
         made = _Made(make)
         if not self._pool.offer(made):  # there is no thread
