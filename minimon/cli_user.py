@@ -64,11 +64,12 @@ def _do(args: argparse.Namespace, store: UserStore) -> str:
 
 
 def _list(store: UserStore, output: Output) -> None:
-    users = store.list()
-    wide = max([4, *(len(each.username) for each in users)])
-    output.line(f"{'NAME':<{wide}}  {'ROLE':<6}  FULLNAME")
-    for each in users:
-        output.line(short(f"{each.username:<{wide}}  {'admin' if each.admin else 'viewer'}  {each.fullname}", 400))
+    from .table import columns
+
+    rows = [(each.username, "admin" if each.admin else "viewer", each.fullname) for each in store.list()]
+    wide = max([4, *(columns(name) for name, _, _ in rows)])
+    for name, role, fullname in (("NAME", "ROLE", "FULLNAME"), *rows):
+        output.line(short(f"{name}{' ' * (wide - columns(name))}  {role:<6}  {fullname}", 500))
 
 
 def password(stream: TextIO | None) -> str:

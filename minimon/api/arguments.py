@@ -18,6 +18,8 @@ FLAGS = {"true": True, "1": True, "false": False, "0": False}
 MOST = 100
 """Arguments at most."""
 _NUMBER = re.compile("[0-9]{1,18}")
+_ODD = re.compile(b"%(?![0-9A-Fa-f]{2})")
+_OPTIONAL = re.compile(r"(?:typing\.)?Optional\[(\w+)\]|(\w+) \| None|None \| (\w+)")
 _SIGNED = re.compile("-?[0-9]{1,18}")
 
 
@@ -48,6 +50,8 @@ def _of_body(request: Request, body: bytes) -> Iterable[tuple[str, Any]]:
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:
+    if _ODD.search(text):
+        raise Refused(400, "a % must be followed by two hexadecimal digits")
     try:
         pairs = parse_qsl(text.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST)
     except ValueError:  # UnicodeError is one
@@ -65,7 +69,9 @@ def _members(body: bytes) -> list[tuple[str, Any]]:
         return dict(found)
 
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=collect, parse_constant=_no_number)
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=collect, parse_constant=_no_number, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"the body is not JSON: {error}"[:200]) from None
     if not isinstance(value, dict):
@@ -85,6 +91,11 @@ def _surrogates(value: object) -> bool:
 
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if number - number == 0.0 else _no_number(text)
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:
@@ -124,36 +135,64 @@ def sample(given: Mapping[str, Any], most: int, way_out: str) -> tuple[int, int]
     return count, wait
 
 
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has a parameter of that name."""
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
 def call_of(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a host's function: those that its signature takes, texts made into what it is annotated with."""
+    """The arguments of a host's function: those that its signature takes, texts made into what it is annotated with.
+
+    `cancelled`, if it takes that, is for the server to give: an Event that is set when nobody wants the result.
+    """
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return dict(given)
+    if "cancelled" in given and "cancelled" in signature.parameters:
+        raise Refused(400, "cancelled is not for clients")
     filled = {name: _fitted(name, value, signature.parameters.get(name)) for name, value in given.items()}
     try:
-        signature.bind(**filled)
+        signature.bind(**filled, **({"cancelled": None} if "cancelled" in signature.parameters else {}))
     except TypeError as error:
         raise Refused(400, str(error)) from None
     return filled
 
 
 def _fitted(name: str, value: Any, parameter: inspect.Parameter | None) -> Any:
-    """A text as the number or flag that a parameter is to be."""
-    hint = None if parameter is None else parameter.annotation
-    kind = getattr(hint, "__name__", hint)
+    """A value as a parameter is to have it: a number or flag of a text, and nothing that is of another kind."""
+    kind, optional = _kind(None if parameter is None else parameter.annotation)
+    if value is None and optional:
+        return None
     if kind == "bool":
         return flag(name, value)
-    if kind == "int" and isinstance(value, str):
-        if not _SIGNED.fullmatch(value):
+    if kind == "str":
+        return text(name, value)
+    if kind == "int":
+        if isinstance(value, str) and _SIGNED.fullmatch(value):
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
             raise Refused(400, f"{name} must be a whole number, got {value!r:.60}")
-        return int(value)
-    if kind == "float" and isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            raise Refused(400, f"{name} must be a number, got {value!r:.60}") from None
-        if number != number or number in (float("inf"), float("-inf")):
-            raise Refused(400, f"{name} must be a number, got {value!r:.60}")
-        return number
+    if kind == "float":
+        return _real(name, value)
     return value
+
+
+def _kind(hint: Any) -> tuple[str, bool]:
+    """The name of a type, and whether None will do: of `int`, "int", Optional[int], int | None."""
+    shown = hint if isinstance(hint, str) else hint.__name__ if isinstance(hint, type) else str(hint)
+    found = _OPTIONAL.fullmatch(shown.replace("typing.Union", "Union"))
+    return (next(filter(None, found.groups())), True) if found else (shown, False)
+
+
+def _real(name: str, value: Any) -> float:
+    try:
+        number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+    except (ValueError, OverflowError):
+        number = None
+    if number is None or number - number != 0.0:
+        raise Refused(400, f"{name} must be a number, got {value!r:.60}")
+    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -10,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BusyError
-from ..serve.exposition import to_json
 from ..tasks import FAILURE, QUEUE, QUEUED, REVOKED, STARTED, SUCCESS, UNFINISHED, WORKERS
+from ..text import short
 
 KEPT = 1000
 """Finished jobs that are kept at most."""
@@ -28,15 +29,16 @@ class Job:
 
     id      unguessable text
     name    what was asked for
+    kind    of which there may be so many
     owner   who has asked for it; "" for anybody
     state   QUEUED, STARTED, SUCCESS, FAILURE or REVOKED
     result  of SUCCESS, as JSON carries it; of FAILURE the text of the error
     """
 
-    __slots__ = ("_cancel", "_lock", "_on_end", "ended", "id", "name", "owner", "result", "state")
+    __slots__ = ("_cancel", "_lock", "_on_end", "ended", "id", "kind", "name", "owner", "result", "state")
 
-    def __init__(self, name: str, owner: str, on_end: Callable[[Job], None]) -> None:
-        self.id, self.name, self.owner = os.urandom(16).hex(), name, owner
+    def __init__(self, name: str, owner: str, on_end: Callable[[Job], None], kind: str = "task") -> None:
+        self.id, self.name, self.owner, self.kind = os.urandom(16).hex(), name, owner, kind
         self.state, self.result, self.ended = QUEUED, None, 0.0
         self._cancel: Cancel | None = None
         self._on_end = on_end
@@ -58,14 +60,14 @@ class Job:
     def succeed(self, result: Any) -> None:
         """It has come to its end. A result that is too large, or that JSON cannot carry, is a failure."""
         try:
-            size = len(to_json(result))
-        except Exception as error:
-            self.fail(f"the result cannot be told: {type(error).__name__}")
+            text = json.dumps(result, allow_nan=False)
+        except Exception as error:  # whatever it is
+            self.fail(f"the result cannot be told as JSON: {short(error)}")
             return
-        if size > LARGEST:
-            self.fail(f"the result has {size} bytes as JSON; {LARGEST} are kept at most")
+        if len(text) > LARGEST:
+            self.fail(f"the result has {len(text)} bytes as JSON; {LARGEST} are kept at most")
         else:
-            self._end(SUCCESS, result)
+            self._end(SUCCESS, json.loads(text))  # a copy: the host may go on to change its own
 
     def fail(self, text: str) -> None:
         """It has failed."""
@@ -104,11 +106,11 @@ class Jobs:
         self._unfinished: dict[str, Job] = {}
         self._finished: OrderedDict[str, Job] = OrderedDict()
 
-    def new(self, name: str, owner: str = "") -> Job:
-        """One more. Raises BusyError when too many are unfinished."""
-        job = Job(name, owner, self._ended)
+    def new(self, name: str, owner: str = "", kind: str = "task") -> Job:
+        """One more. Raises BusyError when too many of its kind are unfinished."""
+        job = Job(name, owner, self._ended, kind)
         with self._lock:
-            if len(self._unfinished) >= WORKERS + QUEUE:
+            if sum(each.kind == kind for each in self._unfinished.values()) >= WORKERS + QUEUE:
                 raise BusyError(f"{QUEUE} tasks wait already; try again later")
             self._unfinished[job.id] = job
         return job

@@ -64,7 +64,7 @@ class Passwords:
         """In the child: nobody else makes a hash."""
         # Guards the memory that hashes take. A leaf, but for the pool's own lock.
         self._turns = threading.BoundedSemaphore(AT_ONCE)
-        self._pool = Pool("minimon-password", 0, AT_ONCE, eager=True)
+        self._pool = Pool("minimon-password", 0, AT_ONCE, eager=True, idle=2.0)
         # Guards nothing but that: of two that close it each would have one of the turns, and wait for the other.
         self._closing = threading.Lock()
 
@@ -72,7 +72,7 @@ class Passwords:
         """End its threads, which end after a minute without work anyway. They come again when they are needed."""
         with self._closing, self._turns, self._turns:  # no hash is under way
             self._pool.stop(deadline_in(1.0))
-            self._pool = Pool("minimon-password", 0, AT_ONCE, eager=True)
+            self._pool = Pool("minimon-password", 0, AT_ONCE, eager=True, idle=2.0)
 
     def hash(self, password: str) -> str:
         """The text to be stored. Takes its time."""
@@ -97,7 +97,7 @@ class Passwords:
         So two threads make them all.
         """
         make = partial(_derive, kept, password)
-        if kept.scheme != SCRYPT or math.prod(kept.costs) * 128 < MUCH:
+        if kept.scheme != SCRYPT or 128 * math.prod(kept.costs[:2]) <= MUCH:
             return make()
         made = _Made(make)
         if not self._pool.offer(made):  # there is no thread

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from ..errors import BusyError, UnavailableError, did_you_mean
+from ..probes import described
+from ..serve.access import is_foreign
 from ..serve.exposition import to_json
 from ..serve.framing import Request
 from ..serve.routing import NO_STORE, Reply
 from ..tasks import FAILURE, SUCCESS, Task, Tasks
 from ..vitals.numbers import Vitals
-from .arguments import arguments_of, call_of, sample
+from .arguments import arguments_of, call_of, sample, takes
 from .jobs import Job, Jobs
 from .problems import Refused, refusal
 from .users_routes import Users
@@ -35,6 +37,7 @@ SHORT, LONG = 30, 3600
 EXTRA = 10.0
 """Seconds that an answer is waited for, beside those of its sample."""
 AGAIN = ("Retry-After", "1")
+LOGIN = ("WWW-Authenticate", 'Basic realm="Login Required"')
 
 
 class Place(NamedTuple):
@@ -116,7 +119,9 @@ class Api:
     """Answers for one server. `answer` belongs to the server's thread; `task` and `stop` are for any."""
 
     def __init__(self, store: Any = None) -> None:
-        self._jobs, self._sampler, self._vitals, self._tasks = Jobs(), Sampler(), Vitals(), Tasks()
+        self._jobs, self._sampler, self._vitals = Jobs(), Sampler(), Vitals()
+        # Apart from each other: neither the host's tasks nor a file system that hangs keep users waiting.
+        self._tasks, self._desk, self._readers = Tasks(), Tasks(), Tasks(workers=2)
         self._functions: dict[str, Callable[..., Any]] = {}
         self._users = Users(store)
 
@@ -139,7 +144,7 @@ class Api:
         nothing.
         """
         found = place(request.path)
-        if found is None or request.path in ("/v3", "/v3/"):
+        if found is None or request.path in ("/v3", "/v3/") or request.method == "OPTIONS":
             return ""
         if found.version == "v3":
             return "login"
@@ -151,6 +156,10 @@ class Api:
 
         told = json.loads(reply.body).get("error", "") if reply.body else ""
         kept = [header for header in reply.headers if header[0] != "Cache-Control"]
+        if reply.status == 503 and not told:
+            told, kept = "nobody can tell now who may log in", [AGAIN]
+        if reply.status == 401 and LOGIN not in kept:
+            kept.append(LOGIN)
         return refusal(reply.status, told, *kept)
 
     def answer(self, request: Request, body: bytes, user: Any, wake: Callable[[], None]) -> Reply | Awaited:
@@ -189,33 +198,19 @@ class Api:
         if kind == "iostat":
             return self._iostat(version, request, body, user, wake)
         if kind == "task":
-            return self._task(found, request, user)
+            return self._task(found, request, body, user)
         if kind == "tasks":
             return self._begin(found, request, body, user)
         arguments_of(request, body, ())
         if kind == "uptime" and self._sampler.is_quick:
             return Reply(200, to_json({"uptime": self._sampler.uptime()}))
-        return self._later(self._uptime if kind == "uptime" else self._numbers, wake)
+        return _later(self._readers, self._uptime if kind == "uptime" else self._numbers, wake)
 
     def _uptime(self) -> Reply:
         return Reply(200, to_json({"uptime": self._sampler.uptime()}))
 
     def _numbers(self) -> Reply:
         return Reply(200, to_json(self._vitals.numbers()))
-
-    def _later(self, work: Callable[[], Reply], wake: Callable[[], None]) -> Awaited:
-        """What may hang is done by a worker."""
-        task = self._tasks.submit("answer", lambda task: work(), wake)
-
-        def reply() -> Reply:
-            if isinstance(task.error, UnavailableError):
-                return refusal(501, str(task.error))
-            if task.error is not None:
-                raise task.error
-            made: Reply = task.result
-            return made
-
-        return Awaited(lambda: task.finished, EXTRA, reply, _nothing)
 
     def vitals(self) -> dict[str, Any]:
         """The host in numbers, read once a second at most. Any thread."""
@@ -229,19 +224,21 @@ class Api:
         given = arguments_of(request, body, ("count", "wait"))
         if version == "v1":
             count, wait = sample(given, SHORT, "ask /v2/iostat/ for a task")
-            job = self._sample(count, wait, "", wake)
+            job = self._sample(Job("iostat", "", _ignore), count, wait, wake)
             patience = (count - 1) * wait + EXTRA
             return Awaited(lambda: job.finished, patience, lambda: _sampled(job), job.cancel)
+        if is_foreign(request._replace(method="POST")):  # a GET that creates something is no safer
+            raise Refused(403, "a page of another site may not ask for that")
         count, wait = sample(given, LONG, "ask for less, several times")
-        return _created(version, self._sample(count, wait, _owner(version, user), _nothing))
+        made = self._jobs.new("iostat", _owner(version, user), "sample")
+        return _created(version, self._sample(made, count, wait, _nothing))
 
-    def _sample(self, count: int, wait: int, owner: str, wake: Callable[[], None]) -> Job:
+    def _sample(self, job: Job, count: int, wait: int, wake: Callable[[], None]) -> Job:
         """Begin to sample."""
-        job = self._jobs.new("iostat", owner)
 
         def done(text: str, error: BaseException | None) -> None:
             if error is not None:
-                job.fail(str(error))
+                job.fail(described(error))
             else:
                 job.succeed({"iostat": text})
             wake()
@@ -273,9 +270,10 @@ class Api:
             if not job.begun():
                 return
             try:
-                job.succeed(function(**filled))
+                more = {"cancelled": task.cancelled} if takes(function, "cancelled") else {}
+                job.succeed(function(**filled, **more))
             except BaseException as error:  # whatever the host's function does
-                job.fail(f"{type(error).__name__}: {error}")
+                job.fail(described(error))
 
         try:
             job.cancelled_by(self._tasks.submit(name, work).cancel)
@@ -284,12 +282,12 @@ class Api:
             raise
         return _created(found.version, job)
 
-    def _task(self, found: Place, request: Request, user: Any) -> Reply:
-        arguments_of(request, b"", ())
+    def _task(self, found: Place, request: Request, body: bytes, user: Any) -> Reply:
         job = self._jobs.get(found.name)
-        mine = job is not None and (not job.owner or (user is not None and (user.admin or user.username == job.owner)))
+        mine = job is not None and (not job.owner or _owner("v3", user) == job.owner or getattr(user, "admin", True))
         if job is None or not mine or bool(job.owner) != (found.version == "v3"):
             raise Refused(404, "no such task: they are kept for 15 minutes, 1,000 of them")
+        arguments_of(request, body, ())
         if request.method == "DELETE":
             job.cancel()
             return Reply(204)
@@ -301,31 +299,56 @@ class Api:
         self, found: Place, request: Request, body: bytes, user: Any, wake: Callable[[], None]
     ) -> Reply | Awaited:
         """The database may be locked by another process: so on a worker."""
+        self._users.check(request, user)
         name = _decoded(found.name) if found.kind == "user" else ""
-        return self._later(self._users.prepared(request, body, name, user), wake)
+        return _later(self._desk, self._users.prepared(request, body, name), wake)
 
     # --- life
 
     def stop(self, deadline: float) -> bool:
         """Cancel all; True when its threads have ended by `deadline` (time.monotonic)."""
         self._jobs.cancel_all()
-        ended = self._sampler.stop(deadline)
-        return self._tasks.stop(deadline) and ended
+        ended = [self._sampler.stop(deadline)]
+        ended += [each.stop(deadline) for each in (self._tasks, self._desk, self._readers)]
+        return all(ended)
 
     def after_fork(self) -> None:
         """In the child: nothing is done."""
         self._jobs.after_fork()
         self._sampler.after_fork()
         self._vitals.after_fork()
-        self._tasks.after_fork()
+        for each in (self._tasks, self._desk, self._readers):
+            each.after_fork()
+
+
+def _later(tasks: Tasks, work: Callable[[], Reply], wake: Callable[[], None]) -> Awaited:
+    """What may take its time is done by a worker; what nobody waits for any more, and was not begun, is not done."""
+    task = tasks.submit("answer", lambda task: work(), wake)
+
+    def reply() -> Reply:
+        if isinstance(task.error, UnavailableError):
+            return refusal(501, str(task.error))
+        if task.error is not None:
+            raise task.error
+        if task.result is None:
+            return refusal(503, "no answer in time", AGAIN)
+        made: Reply = task.result
+        return made
+
+    return Awaited(lambda: task.finished, EXTRA, reply, task.cancel)
 
 
 def _nothing() -> None:
     """For who need not be told."""
 
 
+def _ignore(job: Job) -> None:
+    """Of one that is kept nowhere."""
+
+
 def _owner(version: str, user: Any) -> str:
-    return str(user.username) if version == "v3" and user is not None else ""
+    """Whose task it is; of an Authenticator that does not tell users apart there is one."""
+    return str(getattr(user, "username", "*")) if version == "v3" else ""
 
 
 def _decoded(text: str) -> str:
@@ -369,4 +392,4 @@ def _sampled(job: Job) -> Reply:
     """A sample that was waited for."""
     if job.state == SUCCESS:
         return Reply(200, to_json(job.result))
-    return refusal(500, str(job.result or "the sample was ended"))
+    return refusal(500, str(job.result)) if job.result else refusal(503, "the sample was ended", AGAIN)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from ..errors import ConfigError, LastAdminError, StoreBusyError, StoreError, TakenError, UnknownUserError
 from ..serve.exposition import to_json
 from ..serve.framing import Request
-from ..serve.routing import Reply
+from ..serve.routing import NO_STORE, Reply
 from .arguments import arguments_of, flag, text, whole
 from .problems import Refused, refusal
 
@@ -23,13 +23,16 @@ class Users:
     def __init__(self, store: Any) -> None:
         self._store = store
 
-    def prepared(self, request: Request, body: bytes, name: str, user: Any) -> Callable[[], Reply]:
-        """What answers it, arguments judged as far as they can be. Raises Refused: 403 first."""
+    def check(self, request: Request, user: Any) -> None:
+        """Raises Refused where there are no users, or that is not for this one."""
         if not hasattr(self._store, "list"):
             raise Refused(501, "this server has no users; give it auth=UserStore(...)")
-        method = "GET" if request.method == "HEAD" else request.method
-        if method != "GET" and not user.admin:
+        if request.method not in ("GET", "HEAD") and getattr(user, "admin", False) is not True:
             raise Refused(403, "that is for admins")
+
+    def prepared(self, request: Request, body: bytes, name: str) -> Callable[[], Reply]:
+        """What answers it, on a worker."""
+        method = "GET" if request.method == "HEAD" else request.method
         known = (
             ("limit", "detail")
             if method == "GET" and not name
@@ -79,12 +82,12 @@ class Users:
     def _add(self, name: str, given: Mapping[str, Any]) -> Reply:
         fields = _fields(given, NEEDED)
         made = self._store.add(fields.pop("username"), **fields)
-        return Reply(201, to_json(_shown(made)), (("Location", _href(made)),))
+        return Reply(201, to_json(_shown(made)), (("Location", _href(made)), NO_STORE))
 
     def _put(self, name: str, given: Mapping[str, Any]) -> Reply:
         fields = _fields({"username": name, **given}, NEEDED)
         made, created = self._store.replace(name, **fields)
-        return Reply(201 if created else 200, to_json(_shown(made)), (("Location", _href(made)),) * created)
+        return Reply(201 if created else 200, to_json(_shown(made)), (*[("Location", _href(made))] * created, NO_STORE))
 
     def _patch(self, name: str, given: Mapping[str, Any]) -> Reply:
         return Reply(200, to_json(_shown(self._store.change(name, **_fields(given, ())))))

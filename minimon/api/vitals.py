@@ -178,7 +178,10 @@ class Sampler:
             return self._host.uptime()
         from . import programs
 
-        return programs.answer(["uptime"], self._variables()).strip()
+        said = programs.answer(["uptime"], self._variables()).strip()
+        if not said:
+            raise UnavailableError("`uptime` says nothing on this host")
+        return said
 
     def sample(self, count: int, wait: float, on_end: OnEnd) -> Sample:
         """Have `count` reports made, `wait` seconds apart, the first since boot. Never waits.

@@ -138,7 +138,7 @@ class Answers:
             if refused is not None:
                 return routes.refused(refused) if routes is self._api else refused
             if routes is self._api:
-                made = routes.answer(request, asked.body, self._site.user(request), self._server.wake)
+                made = routes.answer(request, asked.body, wait.question.user, self._server.wake)
             else:
                 made = routes.answer(request, self._server.wake)
             if isinstance(made, Reply):

@@ -249,6 +249,7 @@ class Question:
         self.door = ""  # the kind of thread that looks at its credentials
         self.charged = False  # whether the attempt of the client is counted
         self.known: Any = None  # whether the client is known, or the answer if its credentials are wrong
+        self.user: Any = None  # who that is, as the Authenticator has it
         self.subjects, self.complaints = asker.subjects, asker.complaints
         self.patience = PATIENCE
         self.root = ""  # what stands before the paths, where they are mounted

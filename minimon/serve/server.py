@@ -171,6 +171,10 @@ class HealthCheckServer:
             raise ConfigError("server: tasks are of the REST interface; give it api=True")
         if not isinstance(name, str) or not name or "/" in name or not name.isprintable() or not callable(function):
             raise ConfigError(f"server: task(name, function) wants a printable name without a slash, got {name!r:.60}")
+        if self.httpd is not None:
+            raise LifecycleError("server: tasks are told before start()")
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x2A0:  # inspect.CO_*: coroutines, generators
+            raise ConfigError(f"server: the function of task {name!r} is a coroutine; give one that runs it to its end")
         self._functions[name] = function
 
     def _leave_port(self) -> None:

@@ -190,6 +190,7 @@ class Site:
             self.attempts.note(client, given, bool(said.value))
             if not said.value and hasattr(authenticator, "note"):
                 authenticator.note(client)
+        question.user = said.value or None
         return True if said.value else self.challenge()
 
     def admits(self, request: Request, question: Question, client: str) -> Reply | None:
@@ -222,11 +223,6 @@ class Site:
         known = self.knows(request, question, client)
         return known if isinstance(known, Reply) else None if known else self.challenge()
 
-    def user(self, request: Request) -> Any:
-        """Who has logged in, of credentials that were looked at; None for nobody."""
-        given, authenticator = credentials(request), self.access.authenticator
-        return None if given is None or authenticator is None else authenticator.authenticate(*given)
-
     def challenge(self) -> Reply:
         """401 (RFC 9110, 15.5.2), with all ways to say who one is."""
         ways = [getattr(self.access.authenticator, key, "") for key in ("challenge", "login")]
@@ -248,7 +244,7 @@ class Site:
         known = self.knows(request, question, client)
         if isinstance(known, Reply) or not known:
             return known if isinstance(known, Reply) else self.challenge()
-        may = getattr(self.user(request), "admin", True)  # of an Authenticator that tells users apart
+        may = getattr(question.user, "admin", True)  # of an Authenticator that tells users apart
         return None if may else problem(403, "that is for admins")
 
     def misdirected(self, request: Request) -> Reply | None:
@@ -344,9 +340,9 @@ class Site:
         return reply
 
 
-def _asked(authenticator: Authenticator, scheme: str, given: str) -> bool | Reply:
-    """Whether that is somebody, or that nobody can tell now. Raises TypeError for a coroutine, which would be taken for
-    somebody.
+def _asked(authenticator: Authenticator, scheme: str, given: str) -> Any:
+    """Who that is, None for nobody; or the answer where nobody can tell now. Raises TypeError for a coroutine, which
+    would be taken for somebody.
     """
     try:
         known = authenticator.authenticate(scheme, given)
@@ -356,7 +352,7 @@ def _asked(authenticator: Authenticator, scheme: str, given: str) -> bool | Repl
     if any(hasattr(known, name) for name in ("__await__", "__anext__", "__next__")):
         getattr(known, "close", bool)()
         raise TypeError("authenticate() returned a coroutine or a generator; give one that runs it to its end")
-    return bool(known)
+    return known or None
 
 
 def _timed(whole: Callable[[], Said], make: Callable[[Any], Reply], otherwise: Reply | None) -> tuple[Reply, float]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import functools
+import os
 import pathlib
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from minimon.api.users import UserStore
-from minimon.errors import MinimonError
+from minimon.errors import MinimonError, StoreBusyError
 from minimon.testing import FakeClock
 
 CHEAP = 16
@@ -35,13 +38,33 @@ def opened(path: Any = None, **options: Any) -> UserStore:
     return UserStore(path, **{"cost": CHEAP, "clock": FakeClock(1000.0), **options})
 
 
+@functools.cache
+def content(*names: str) -> bytes:
+    """The file of a store with an admin, `root`, and these users, who all have the password `secret`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "users.db")
+        store = opened(path)
+        store.add("root", "secret", "Root", admin=True)
+        for name in names:
+            store.add(name, "secret", f"Full {name}")
+        return pathlib.Path(path).read_bytes()
+
+
 def filled(path: Any, *names: str, **options: Any) -> UserStore:
-    """One with an admin, `root`, and these users, who all have the password `secret`."""
-    store = opened(path, **options)
-    store.add("root", "secret", "Root", admin=True)
-    for name in names:
-        store.add(name, "secret", f"Full {name}")
-    return store
+    """A store with a copy of that: to have it made, a transaction each, takes a while on some disks."""
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(content(*names))
+    return opened(path, **options)
+
+
+def patiently(call: Callable[[], object]) -> None:
+    """Do it again for as long as others are at it."""
+    for _ in range(100):
+        try:
+            call()
+            return
+        except StoreBusyError:
+            pass
 
 
 def names(store: UserStore) -> list[str]:

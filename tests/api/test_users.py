@@ -7,10 +7,11 @@ import pathlib
 import pickle
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from members import CHEAP, basic, filled, logs_in, names, opened, refused
+from members import CHEAP, basic, filled, logs_in, names, opened, patiently, refused
 from test_logins import BROKEN
 
 from minimon import ConfigError
@@ -222,7 +223,7 @@ def test_many_threads_add_users(store: UserStore) -> None:
 
     def add(first: int) -> None:
         for number in range(first, first + 5):
-            store.add(f"user {number}", "secret", "User")
+            patiently(partial(store.add, f"user {number}", "secret", "User"))
 
     threads = [threading.Thread(target=add, args=(5 * number,)) for number in range(8)]
     for thread in threads:
