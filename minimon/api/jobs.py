@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -58,18 +59,26 @@ class Job:
     def succeed(self, result: Any) -> None:
         """It has come to its end. A result that is too large, or that JSON cannot carry, is a failure."""
         try:
-            size = len(to_json(result))
+            told = to_json(result)
         except Exception as error:
             self.fail(f"the result cannot be told: {type(error).__name__}")
             return
-        if size > LARGEST:
-            self.fail(f"the result has {size} bytes as JSON; {LARGEST} are kept at most")
+        if len(told) > LARGEST:
+            self.fail(f"the result has {len(told)} bytes as JSON; {LARGEST} are kept at most")
         else:
-            self._end(SUCCESS, result)
+            self._end(SUCCESS, json.loads(told))  # so nothing of the host's is called, or changes, once it is looked at
 
     def fail(self, text: str) -> None:
         """It has failed."""
         self._end(FAILURE, text[:1000])
+
+    def raised(self, error: BaseException) -> None:
+        """It has failed with this, whose text may fail in turn."""
+        try:
+            text = f"{type(error).__name__}: {error}"
+        except BaseException:
+            text = type(error).__name__
+        self.fail(text)
 
     def cancel(self) -> None:
         """Nobody wants it any more: from now on it never ends as SUCCESS. Idempotent, never waits."""

@@ -20,7 +20,7 @@ from ..errors import BusyError, UnavailableError, did_you_mean
 from ..serve.exposition import to_json
 from ..serve.framing import Request
 from ..serve.routing import NO_STORE, Reply
-from ..tasks import FAILURE, SUCCESS, Task, Tasks
+from ..tasks import FAILURE, REVOKED, SUCCESS, Task, Tasks
 from ..vitals.numbers import Vitals
 from .arguments import arguments_of, call_of, sample
 from .jobs import Job, Jobs
@@ -34,6 +34,8 @@ SHORT, LONG = 30, 3600
 """Seconds that a sample may take: one that is waited for, one that is a task."""
 EXTRA = 10.0
 """Seconds that an answer is waited for, beside those of its sample."""
+CLERKS = 2
+"""Requests about users that are worked on at the same time."""
 AGAIN = ("Retry-After", "1")
 
 
@@ -104,7 +106,7 @@ class Awaited:
 
     def reply(self) -> Reply:
         """The answer."""
-        return self._reply() if self._done() else refusal(503, "no answer in time", AGAIN)
+        return self._reply() if self._done() else _late()
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""
@@ -116,7 +118,8 @@ class Api:
     """Answers for one server. `answer` belongs to the server's thread; `task` and `stop` are for any."""
 
     def __init__(self, store: Any = None) -> None:
-        self._jobs, self._sampler, self._vitals, self._tasks = Jobs(), Sampler(), Vitals(), Tasks()
+        self._jobs, self._sampler, self._vitals = Jobs(), Sampler(), Vitals()
+        self._tasks, self._clerks = Tasks(), Tasks(CLERKS)  # users wait for no task of the host's
         self._functions: dict[str, Callable[..., Any]] = {}
         self._users = Users(store)
 
@@ -250,7 +253,7 @@ class Api:
             try:
                 job.succeed(function(**filled))
             except BaseException as error:  # whatever the host's function does
-                job.fail(f"{type(error).__name__}: {error}")
+                job.raised(error)
 
         try:
             job.cancelled_by(self._tasks.submit(name, work).cancel)
@@ -278,23 +281,25 @@ class Api:
         """The database may be locked by another process: so on a worker."""
         name = _decoded(found.name) if found.kind == "user" else ""
         work = self._users.prepared(request, body, name, user)
-        task = self._tasks.submit("users", lambda task: work(), wake)
+        task = self._clerks.submit("users", lambda task: work(), wake)
 
         def reply() -> Reply:
+            if task.state == REVOKED:
+                return _late()
             if task.error is not None:
                 raise task.error
             made: Reply = task.result
             return made
 
-        return Awaited(lambda: task.finished, EXTRA, reply, _nothing)
+        return Awaited(lambda: task.finished, EXTRA, reply, task.cancel)
 
     # --- life
 
     def stop(self, deadline: float) -> bool:
         """Cancel all; True when its threads have ended by `deadline` (time.monotonic)."""
         self._jobs.cancel_all()
-        ended = self._sampler.stop(deadline)
-        return self._tasks.stop(deadline) and ended
+        ended = [each.stop(deadline) for each in (self._sampler, self._clerks, self._tasks)]
+        return all(ended)
 
     def after_fork(self) -> None:
         """In the child: nothing is done."""
@@ -302,6 +307,11 @@ class Api:
         self._sampler.after_fork()
         self._vitals.after_fork()
         self._tasks.after_fork()
+        self._clerks.after_fork()
+
+
+def _late() -> Reply:
+    return refusal(503, "no answer in time", AGAIN)
 
 
 def _nothing() -> None:

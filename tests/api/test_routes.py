@@ -15,6 +15,7 @@ from support import wait_until
 
 from minimon import HealthCheckServer
 from minimon.api.users import UserStore
+from minimon.tasks import WORKERS
 
 ADMIN, VIEWER = ("admin", "secret word"), ("eve", "other word")
 
@@ -293,6 +294,21 @@ def test_what_json_cannot_carry_is_told_as_it_can(client: Client) -> None:
     """A set is a list."""
     told = ended(client, client.ask("POST", "/v2/tasks/odd", ADMIN).headers["location"])
     assert ("SUCCESS", [1, 2]) == (told["state"], sorted(told["result"]))
+
+
+def test_users_wait_for_no_task() -> None:
+    """Though all workers are busy with what ignores its end."""
+    store, release = UserStore(), threading.Event()
+    store.change("admin", password=ADMIN[1])
+    server = HealthCheckServer(port=0, api=True, auth=store)
+    server.task("hold", lambda: release.wait(20))
+    with server.start():
+        client = Client(server, store)
+        for _ in range(WORKERS + 1):
+            client.ask("POST", "/v2/tasks/hold", ADMIN)
+        status = client.get("/v3/users/", ADMIN).status
+        release.set()
+    assert 200 == status
 
 
 def test_a_task_that_ignores_its_end_is_revoked(client: Client, release: threading.Event) -> None:
