@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from ..errors import BusyError, UnavailableError, did_you_mean
+from ..serve.access import is_foreign
 from ..serve.exposition import to_json
 from ..serve.framing import Request
 from ..serve.routing import NO_STORE, Reply
@@ -210,6 +211,8 @@ class Api:
             job = self._sample(count, wait, "", wake)
             patience = (count - 1) * wait + EXTRA
             return Awaited(lambda: job.finished, patience, lambda: _sampled(job), job.cancel)
+        if is_foreign(request._replace(method="POST")):  # a GET that creates something is no safer
+            raise Refused(403, "a page of another site may not ask for that")
         count, wait = sample(given, LONG, "ask for less, several times")
         return _created(version, self._sample(count, wait, _owner(version, user), _nothing))
 

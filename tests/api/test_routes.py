@@ -296,6 +296,13 @@ def test_what_json_cannot_carry_is_told_as_it_can(client: Client) -> None:
     assert ("SUCCESS", [1, 2]) == (told["state"], sorted(told["result"]))
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_page_of_another_site_begins_no_sample(client: Client, method: str) -> None:
+    """An image of it could fill all places, since a GET creates one here."""
+    answer = client.ask(method, "/v2/iostat/?count=3600", Sec_Fetch_Site="cross-site")
+    assert (403, "a page of another site may not ask for that") == (answer.status, answer.document["detail"])
+
+
 def test_users_wait_for_no_task() -> None:
     """Though all workers are busy with what ignores its end."""
     store, release = UserStore(), threading.Event()
