@@ -85,6 +85,7 @@ class Host:
     ) -> None:
         self.files = Files(root)
         self._now, self._uname = now, uname
+        self._none = ""  # the word for no users, once it is known: looking for it takes as long as all the rest
 
     def uptime(self) -> str:
         """The line of `uptime`, stripped."""
@@ -93,7 +94,9 @@ class Host:
         if load is None:
             raise UnavailableError("/proc/loadavg cannot be read")
         users = self.users()
-        none = "users" if users else self._word_for_none()
+        if not users and not self._none:
+            self._none = self._word_for_none()
+        none = "users" if users else self._none
         return procfs.uptime_line(self._now(), seconds, users, load, none)
 
     def users(self) -> int:

@@ -79,6 +79,14 @@ def test_a_result_has_its_limit() -> None:
     )
 
 
+def test_a_result_stays_as_it_was() -> None:
+    """Whatever the host does with it later."""
+    job, result = Jobs().new("a"), [1]
+    job.succeed(result)
+    result.append(2)
+    assert [1] == job.result
+
+
 def test_a_finished_one_is_found_for_a_while() -> None:
     """15 minutes."""
     clock = FakeClock()

@@ -15,6 +15,7 @@ from support import wait_until
 
 from minimon import HealthCheckServer
 from minimon.api.users import UserStore
+from minimon.tasks import WORKERS
 
 ADMIN, VIEWER = ("admin", "secret word"), ("eve", "other word")
 
@@ -305,6 +306,28 @@ def test_a_task_that_fails_says_why(client: Client, name: str, result: str) -> N
     """FAILURE, with the text."""
     told = ended(client, client.ask("POST", f"/v2/tasks/{name}", ADMIN).headers["location"])
     assert ("FAILURE", result) == (told["state"], told["result"][: len(result)])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_page_of_another_site_begins_no_sample(client: Client, method: str) -> None:
+    """An image of it could fill all places, since a GET creates one here."""
+    answer = client.ask(method, "/v2/iostat/?count=3600", Sec_Fetch_Site="cross-site")
+    assert (403, "a page of another site may not ask for that") == (answer.status, answer.document["detail"])
+
+
+def test_users_wait_for_no_task() -> None:
+    """Though all workers are busy with what ignores its end."""
+    store, release = UserStore(), threading.Event()
+    store.change("admin", password=ADMIN[1])
+    server = HealthCheckServer(port=0, api=True, auth=store)
+    server.task("hold", lambda: release.wait(20))
+    with server.start():
+        client = Client(server, store)
+        for _ in range(WORKERS + 1):
+            client.ask("POST", "/v2/tasks/hold", ADMIN)
+        status = client.get("/v3/users/", ADMIN).status
+        release.set()
+    assert 200 == status
 
 
 def test_a_task_that_ignores_its_end_is_revoked(client: Client, release: threading.Event) -> None:

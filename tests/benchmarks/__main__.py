@@ -40,6 +40,7 @@ ROWS = {
     "snapshot": "snapshot",
     "metrics": "metrics",
     "serving": "serving",
+    "api": "api",
     "abuse": "abuse",
     "jsonpath": "queries",
     "guests": "guests",
