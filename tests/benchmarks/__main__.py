@@ -42,6 +42,7 @@ ROWS = {
     "serving": "serving",
     "abuse": "abuse",
     "jsonpath": "queries",
+    "vitals": "vitals",
     "guests": "guests",
     "processes": "processes",
     "day": "day",
