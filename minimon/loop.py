@@ -60,8 +60,10 @@ class Loop:
         """Never mind it: neither when it is due nor when there is something to read. The turn under way may make it."""
         self._timers = [timer for timer in self._timers if timer[2] != call]
         heapq.heapify(self._timers)
-        for key in [key for key in self._selector.get_map().values() if key.data is not None and key.data == call]:
-            self._selector.unregister(key.fileobj)
+        keys = list((self._selector.get_map() or {}).values())  # none of a loop that is closed
+        for key in keys:
+            if key.data is not None and key.data == call:
+                self._selector.unregister(key.fileobj)
 
     def turn(self) -> None:
         """Wait for the next thing to do, and do what there is."""

@@ -60,6 +60,18 @@ def test_a_descriptor_that_is_forgotten_is_not_read(loop: Loop) -> None:
     assert ["posted"] == told
 
 
+def test_a_closed_loop_has_nothing_to_forget(loop: Loop) -> None:
+    """Whoever cancels late need not know."""
+    told: list[str] = []
+
+    def unwanted() -> None:
+        told.append("unwanted")
+
+    loop.post(lambda: loop.forget(unwanted))
+    loop.close()
+    assert [] == told
+
+
 def test_a_closed_loop_takes_no_more(loop: Loop) -> None:
     """Whoever posts is told so."""
     loop.close()

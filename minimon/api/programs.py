@@ -62,8 +62,7 @@ def answer(command: list[str], environment: Mapping[str, str], patience: float =
     try:
         output, errors = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
-        end(process)
-        process.communicate()
+        discard(process)
         raise UnavailableError(f"{command[0]} has not ended after {patience:g} s") from None
     return text_of(process, output, errors)
 
@@ -73,6 +72,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def discard(process: subprocess.Popen[bytes]) -> None:
+    """The same, and wait for it; what has left the group and still holds its output is not waited for."""
+    end(process)
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
 
 
 def text_of(process: subprocess.Popen[bytes], output: bytes, errors: bytes) -> str:
@@ -117,7 +126,9 @@ class Running:
         self._loop.once(stream.fileno(), self._readers[stream])
 
     def end(self) -> None:
-        """End the whole group at once. It is waited for, and nobody is told."""
+        """End the whole group at once. It is waited for, and nobody is told. Nothing where it has not begun."""
+        if not self._output:
+            return
         self._on_end = None
         self._finish()
 

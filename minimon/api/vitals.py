@@ -218,14 +218,13 @@ class Sampler:
         sample.running, sample.abandon = running, running.end
 
         def begin() -> None:
+            if not self._is_wanted(sample):  # the loop may be closed by now
+                return programs.discard(process)
             timer.programs.add(running)
             running.begin()
-            if not self._is_wanted(sample):
-                running.end()
 
         if not timer.loop.post(begin):
-            programs.end(process)
-            process.communicate()
+            programs.discard(process)
         return sample
 
     def _begin(self, sample: Sample, begin: Callable[[], None]) -> None:

@@ -43,6 +43,7 @@ ROWS = {
     "api": "api",
     "abuse": "abuse",
     "jsonpath": "queries",
+    "vitals": "vitals",
     "guests": "guests",
     "processes": "processes",
     "day": "day",
