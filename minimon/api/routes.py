@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from ..errors import BusyError, UnavailableError, did_you_mean
+from ..errors import BusyError, UnavailableError, WaitCancelled, did_you_mean
 from ..probes import described
 from ..serve.access import is_foreign
 from ..serve.exposition import to_json
@@ -131,6 +131,11 @@ class Api:
         """Whether a request is for one of these routes."""
         return place(request.path) is not None
 
+    def is_meant(self, head: bytes) -> bool:
+        """Whether a head that is no request, as far as it has come, asks for one of these routes."""
+        words = head.partition(b"\n")[0].split(b" ")
+        return len(words) > 1 and place(words[1].partition(b"?")[0].decode("latin-1")) is not None
+
     def wants_body(self, request: Request) -> bool:
         """Whether its body will be looked at."""
         return self.knows(request)
@@ -237,7 +242,9 @@ class Api:
         """Begin to sample."""
 
         def done(text: str, error: BaseException | None) -> None:
-            if error is not None:
+            if isinstance(error, WaitCancelled):
+                job.cancel()
+            elif error is not None:
                 job.fail(described(error))
             else:
                 job.succeed({"iostat": text})
@@ -304,6 +311,11 @@ class Api:
         return _later(self._desk, self._users.prepared(request, body, name), wake)
 
     # --- life
+
+    def end(self) -> None:
+        """Let nobody wait for a sample any more, and cancel all tasks. Never waits."""
+        self._jobs.cancel_all()
+        self._sampler.stop(0.0)
 
     def stop(self, deadline: float) -> bool:
         """Cancel all; True when its threads have ended by `deadline` (time.monotonic)."""

@@ -13,7 +13,7 @@ from ..tasks import Task, Tasks
 from .access import Access
 from .connection import Answer, Asked, Connection, Times
 from .framing import Head, Request, read_head
-from .handler import HealthCheckHandler, Writer, framed, refusal_of
+from .handler import NO_HEAD, NOBODY, HealthCheckHandler, Writer, framed, refusal_of, refused
 from .health import PATIENCE, ROUTE_PATIENCE, Asker, Pending, Question
 from .routing import Reply, place, problem
 from .site import Site
@@ -79,7 +79,10 @@ class Answers:
     def refusal(self, code: int, head: bytes) -> bytes:
         """The answer to what is no request."""
         self.complaints.tell(ABUSES.get(code, "requests that cannot be read"))
-        return self._writer.refusal(code, head.startswith(b"HEAD "))
+        reply = refused(code)
+        if self._api is not None and self._api.is_meant(head):
+            reply = self._api.refused(reply)
+        return self._writer.answer(reply, NO_HEAD if head.startswith(b"HEAD ") else NOBODY, True)
 
     def too_many(self) -> bytes:
         """The answer to a connection for which there is no room."""
@@ -98,6 +101,8 @@ class Answers:
         except BaseException:  # of a subject or a handler of the host: a SystemExit too is no reason to serve no more
             self.complaints.failed("an answer")
             reply = problem(500, "internal server error")
+            if self._api is not None and self._api.knows(asked.request):
+                reply = self._api.refused(reply)
         self._waits.pop(connection, None)
         if _log.tells(logging.DEBUG):
             code = reply.status if isinstance(reply, Reply) else 0
@@ -192,6 +197,11 @@ class Answers:
     def works_here(self) -> bool:
         """Whether the caller is one of the threads on which answers are made."""
         return self.tasks.works_here() or self.asker.works_here()
+
+    def end(self) -> None:
+        """The server stops: what would take longer than its clients wait then is answered at once. Never waits."""
+        if self._api is not None:
+            self._api.end()
 
     def retire(self) -> None:
         """No more of them; what is being made comes to its end. Never waits."""

@@ -224,9 +224,9 @@ class Writer:
         head = "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
         return head if is_head or reply.status in BODILESS else head + reply.body
 
-    def refusal(self, code: int, is_head: bool = False) -> bytes:
-        """The whole answer to what is not even a request; to HEAD without a body (RFC 9110, 9.3.2)."""
-        return self.answer(refused(code), NO_HEAD if is_head else NOBODY, True)
+    def refusal(self, code: int) -> bytes:
+        """The whole answer to what is not even a request."""
+        return self.answer(refused(code), NOBODY, True)
 
 
 NOBODY = Request("GET", "/", "", (), "", False, False, 0, False)

@@ -258,6 +258,7 @@ class Httpd(http.server.HTTPServer):
     def _end(self) -> None:
         """Close the port, then let what is being answered end."""
         self.close_port()
+        self.answers.end()
         for connection in list(self._connections):
             connection.end()
             self._settle(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -313,6 +314,39 @@ def test_a_page_of_another_site_begins_no_sample(client: Client, method: str) ->
     """An image of it could fill all places, since a GET creates one here."""
     answer = client.ask(method, "/v2/iostat/?count=3600", Sec_Fetch_Site="cross-site")
     assert (403, "a page of another site may not ask for that") == (answer.status, answer.document["detail"])
+
+
+def test_stop_answers_who_waits_for_a_sample() -> None:
+    """At once: it would take longer than a stop."""
+
+    def timers() -> int:
+        return [thread.name for thread in threading.enumerate()].count("minimon-timer")
+
+    others = timers()
+    with HealthCheckServer(port=0, api=True) as server:
+        sock = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        sock.sendall(b"GET /v1/iostat/?count=2&wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: timers() > others)
+        server.stop()
+    with sock, sock.makefile("rb") as answer:
+        assert b"HTTP/1.1 503 Service Unavailable\r\n" == answer.readline()
+
+
+@pytest.mark.parametrize(
+    ("code", "head"),
+    [
+        (413, b"POST /v2/tasks/word HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537\r\n\r\n"),
+        (400, b"GET /v1/uptime/?x HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"),
+    ],
+)
+def test_what_is_no_request_is_a_problem_too(client: Client, code: int, head: bytes) -> None:
+    """In the same shape, though no route has seen it."""
+    with socket.create_connection(("127.0.0.1", client.server.port), timeout=20) as sock:
+        sock.sendall(head)
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        told = json.load(answer)
+    assert (code, "application/problem+json", code) == (answer.status, answer.headers["content-type"], told["status"])
 
 
 def test_users_wait_for_no_task() -> None:
