@@ -49,6 +49,10 @@ class Login(NamedTuple):
     checked: float
     """When that was last compared with what is kept. Both are monotonic."""
 
+    def is_fresh(self, now: float) -> bool:
+        """Whether it need not be looked up."""
+        return self.checked + FRESH > now
+
 
 class Logins:
     """Verified logins, by a digest that means nothing without `secret`. The owner holds a lock."""
@@ -79,7 +83,7 @@ class Logins:
     def is_fresh(self, key: bytes, now: float) -> bool:
         """Whether it need not be looked up; else who asks has to, and all others go on meanwhile."""
         login = self._right[key]
-        if login.checked + FRESH > now:
+        if login.is_fresh(now):
             return True
         self._right[key] = login._replace(checked=now)
         return False

@@ -221,6 +221,15 @@ class UserStore:
             row = None if given is None else self._verified(given, key)
         return None if row is None else row.user
 
+    def recall(self, scheme: str, credentials: str) -> User | None:
+        """Who that was, of credentials that were right a moment ago; None where that is to be asked. Never waits."""
+        if scheme != "basic":
+            return None
+        key, now = self._logins.key(credentials), self._clock.monotonic()
+        with self._lock:
+            login = self._logins.find(key, now)
+            return login.row.user if login is not None and login.is_fresh(now) else None
+
     def delay(self, scheme: str, credentials: str, address: str = "") -> float:
         """Seconds that a client has to wait before it may try these; 0.0 for at once. Never waits.
 

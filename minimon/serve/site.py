@@ -171,6 +171,11 @@ class Site:
         given, authenticator = credentials(request), self.access.authenticator
         if given is None or authenticator is None:
             return False
+        recall = getattr(authenticator, "recall", None)  # one that remembers by itself who that was a moment ago
+        user = recall(*given) if recall else None
+        if user:
+            question.user = user
+            return True
         known = self.attempts.knows(given)
         if client and not known and not question.charged:
             counts = getattr(authenticator, "delay", None)  # one that counts by itself, by names as well

@@ -16,7 +16,7 @@ from test_logins import BROKEN
 
 from minimon import ConfigError
 from minimon.api.accounts import User
-from minimon.api.logins import FREE, LASTS, MOST
+from minimon.api.logins import FREE, FRESH, LASTS, MOST
 from minimon.api.passwords import Passwords
 from minimon.api.users import UserStore
 from minimon.errors import LastAdminError, StoreBusyError, TakenError, UnknownUserError
@@ -344,6 +344,32 @@ def test_many_that_log_in_at_once_take_few_hashes() -> None:
     for thread in threads:
         thread.join(10.0)
     assert 1 <= store.hashes <= 2
+
+
+@pytest.mark.parametrize(("later", "expected"), [(FRESH - 0.1, User("ann", "Ann", False)), (FRESH, None)])
+def test_who_it_was_is_recalled_for_a_moment(later: float, expected: User | None) -> None:
+    """Without the file, in which it may be another one by then."""
+    clock = FakeClock()
+    store = Counted(clock)
+    login(store, clock)
+    clock.advance(later)
+    assert expected == store.recall("basic", basic("ann", "secret"))
+
+
+def test_who_was_changed_is_not_recalled() -> None:
+    """The role may be another one."""
+    store = Counted(FakeClock())
+    logs_in(store, "ann")
+    store.change("ann", admin=True)
+    assert None is store.recall("basic", basic("ann", "secret"))
+
+
+@pytest.mark.parametrize(("scheme", "password"), [("basic", "wrong"), ("bearer", "secret")])
+def test_nobody_else_is_recalled(scheme: str, password: str) -> None:
+    """A login is remembered by all of it."""
+    store = Counted(FakeClock())
+    logs_in(store, "ann")
+    assert None is store.recall(scheme, basic("ann", password))
 
 
 @pytest.mark.parametrize(
