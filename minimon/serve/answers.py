@@ -40,8 +40,7 @@ class Answers:
         self.tasks = Tasks()
         self.times = Times()
         self.complaints = self.asker.complaints
-        vitals = None if api is None else api.vitals
-        self._site, self._writer = Site(access, homes=self._routes, vitals=vitals), Writer()
+        self._site, self._writer = Site(access, api=api), Writer()
         self._handler, self._server = handler, server
         self._heads: dict[bytes, Head] = {}
         self._waits: dict[Connection, Wait] = {}  # of those whose answer is made elsewhere

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -58,11 +58,8 @@ class Site:
     `respond` raises Pending where the answer has to be waited for; asked again with the same Question it goes on.
     """
 
-    def __init__(
-        self, access: Access, alone: bool = False, homes: Sequence[Any] = (), vitals: Callable[[], Any] | None = None
-    ) -> None:
-        self.access, self._homes = access, homes  # of those who have something to say at `/`
-        self._vitals = vitals  # what tells of the host, for `/metrics`
+    def __init__(self, access: Access, alone: bool = False, api: Any = None) -> None:
+        self.access, self._api = access, api
         self.base = "/"  # where the page and /status are
         self._alone = alone  # whether whoever asks waits alone, so that nothing is made on another thread
         self.attempts = Attempts()
@@ -284,11 +281,11 @@ class Site:
             body, kind = metrics(whole, accept)
             return Reply(200, body, (NO_STORE, VARY), kind)
 
-        if self._vitals is None:
+        if self._api is None:
             return self._made("metrics", question, make, variant)
         whole = question.whole() if question.subjects else lambda: Said(value={})
         # always on another thread: a file system of the host may hang while it is asked
-        said = question.get("page", ("metrics", variant), partial(_with_host, whole, make, self._vitals), SHARED)
+        said = question.get("page", ("metrics", variant), partial(_with_host, whole, make, self._api.vitals), SHARED)
         return word_reply(said.error) if said.error else said.value
 
     def _home(self, request: Request, question: Question, sees: bool, login: str) -> Reply:
@@ -309,14 +306,17 @@ class Site:
     def _root(self, question: Question, sees: bool) -> Reply:
         """`/` for programs: links, and what others have to say there; that alone, where there is nothing else."""
         listed = links(question.root, question.root + self.base)
-        homes = [each.home() for each in self._homes if sees or not hasattr(each, "document")]
-        others = len(question.subjects) - sum(each.routes is not None for each in question.subjects)
+        own = [each.routes for each in question.subjects if each.routes]
+        homes: list[Reply] = [each.home() for each in own] if sees else []
+        homes += [] if self._api is None else [self._api.home()]  # whose links are no secret
         if not homes:
             return listed
-        if len(homes) == 1 and not others:
-            alone: Reply = homes[0]
-            return alone
-        told = [json.loads(each.body) for each in (*[listed] * bool(question.subjects), *homes) if each.status == 200]
+        if len(homes) == 1 and len(question.subjects) == len(own):
+            return homes[0]
+        refused = next((each for each in homes if each.status != 200), None)
+        if refused is not None:
+            return refused
+        told = [json.loads(each.body) for each in (*[listed] * bool(question.subjects), *homes)]
         whole = {key: value for each in told for key, value in each.items()}
         joined = [link for each in told for link in each.get("links", ())]
         return Reply(200, to_json({**whole, "links": joined} if joined else whole))
