@@ -10,12 +10,27 @@ import time
 import pytest
 
 from minimon import errors
-from minimon.errors import ConfigError, LifecycleError, MinimonError, PortError, UnknownCheckError, did_you_mean
+from minimon.errors import (
+    ConfigError,
+    LastAdminError,
+    LifecycleError,
+    MinimonError,
+    PortError,
+    StoreError,
+    TakenError,
+    UnknownCheckError,
+    UnknownUserError,
+    did_you_mean,
+)
 
 TREE = {
     ConfigError: ValueError,
     UnknownCheckError: KeyError,
     LifecycleError: RuntimeError,
+    UnknownUserError: KeyError,
+    TakenError: ValueError,
+    LastAdminError: ValueError,
+    StoreError: RuntimeError,
     PortError: OSError,
 }
 

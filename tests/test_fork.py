@@ -451,3 +451,30 @@ def test_an_owner_is_told_once() -> None:
     fork._tell_owners()
     assert 1 == owner.told
     fork._owners.discard(owner)
+
+
+HELD = """
+from minimon import fork
+
+class Holder:
+    seen = ()
+
+    def before_fork(self):
+        self.seen += ("before",)
+
+    def after_fork_in_parent(self):
+        self.seen += ("parent",)
+
+    def after_fork(self):
+        self.seen += ("child",)
+
+holder = Holder()
+fork.hold(holder)
+fork.hold(holder)
+print(ended(in_child(lambda: holder.seen == ("before", "child"))), holder.seen)
+"""
+
+
+def test_a_holder_is_told_before_a_fork() -> None:
+    """And afterwards, in the parent and in the child."""
+    assert "[0] ('before', 'parent')" == told(HELD)

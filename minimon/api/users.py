@@ -85,6 +85,7 @@ class UserStore:
         if path is None:
             self.initial_password = os.urandom(12).hex()
             self.add(FIRST, self.initial_password, "Administrator", admin=True)
+            self.close()  # no thread is left of a constructor
         else:
             from .database import Database
 

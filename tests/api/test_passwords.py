@@ -210,7 +210,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
-@pytest.mark.parametrize("count", few([16, 50], 1))
+@pytest.mark.parametrize("count", few([10, 50], 1))
 def test_many_logins_at_once_take_the_memory_of_two(count: int) -> None:
     """At the real cost each hash takes 16 MiB."""
     pytest.importorskip("resource")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from members import CHEAP, basic, filled, logs_in, names, opened, patiently, refused
+from support import our_threads
 from test_logins import BROKEN
 
 from minimon import ConfigError
@@ -47,6 +48,12 @@ def test_a_store_in_memory_begins_with_an_admin() -> None:
         tuple(names(store)),
         store.get("admin").admin,
     )
+
+
+def test_no_thread_is_left_of_a_constructor() -> None:
+    """Though a hash is made there, at its real cost."""
+    made = UserStore()
+    assert ("admin", []) == (made.list()[0].username, our_threads())
 
 
 def test_no_two_first_passwords_are_alike() -> None:

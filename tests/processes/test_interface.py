@@ -549,6 +549,13 @@ def test_without_the_token_the_root_says_nothing_of_processes(locked: Served) ->
     assert (200, False) == (answer.status, "count" in answer.document)
 
 
+def test_beside_the_rest_interface_the_root_says_both() -> None:
+    """The fields of one, and the links of the other after those of the server."""
+    with served_alone(api=True) as served:
+        told = served.ask("GET", "/").document
+    assert (2, ["v1", "v2", "v3"]) == (told["count"], [link["rel"] for link in told["links"]][-3:])
+
+
 def test_others_than_this_machine_need_a_token() -> None:
     """A server that all can reach shows no details, and does nothing."""
     with running(program("a")) as supervisor:
