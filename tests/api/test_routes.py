@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import collections
 import http.client
 import json
 import socket
@@ -12,11 +13,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import pytest
-from support import wait_until
+from support import few, wait_until
 
 from minimon import HealthCheckServer
 from minimon.api.users import UserStore
-from minimon.tasks import WORKERS
+from minimon.tasks import QUEUE, WORKERS
 
 ADMIN, VIEWER = ("admin", "secret word"), ("eve", "other word")
 
@@ -32,7 +33,7 @@ class Answer(NamedTuple):
 class Client:
     """Asks one server."""
 
-    def __init__(self, server: HealthCheckServer, store: UserStore) -> None:
+    def __init__(self, server: HealthCheckServer, store: Any) -> None:
         self.server, self.store = server, store
 
     def ask(
@@ -349,6 +350,57 @@ def test_what_is_no_request_is_a_problem_too(client: Client, code: int, head: by
     assert (code, "application/problem+json", code) == (answer.status, answer.headers["content-type"], told["status"])
 
 
+@pytest.mark.parametrize("submitted", few([WORKERS + QUEUE + 20, 10_000], 1))
+def test_of_many_submitted_at_once_some_wait(submitted: int) -> None:
+    """The others are told to come again, and nothing grows."""
+    release = threading.Event()
+    server = HealthCheckServer(port=0, api=True)
+    server.task("hold", lambda: release.wait(60))
+    with server.start():
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        answers = collections.Counter()
+        for _ in range(submitted):
+            connection.request("POST", "/v2/tasks/hold")
+            answer = connection.getresponse()
+            answer.read()
+            answers[answer.status, answer.headers["retry-after"]] += 1
+        connection.close()
+        release.set()
+    assert {(201, "1"): WORKERS + QUEUE, (503, "1"): submitted - WORKERS - QUEUE} == answers
+
+
+def test_a_stop_ends_tasks() -> None:
+    """That heed it; those that wait are never begun."""
+    begun, heeded = [], threading.Event()
+
+    def heed(cancelled: threading.Event) -> None:
+        begun.append(1)
+        if cancelled.wait(20):
+            heeded.set()
+
+    server = HealthCheckServer(port=0, api=True)
+    server.task("heed", heed)
+    server.start()
+    client = Client(server, None)
+    for _ in range(WORKERS + 3):
+        client.ask("POST", "/v2/tasks/heed")
+    wait_until(lambda: len(begun) == WORKERS)
+    assert (True, True, WORKERS) == (server.stop(), heeded.is_set(), len(begun))
+
+
+def test_a_stop_waits_no_longer_for_a_task_that_ignores_it() -> None:
+    """False, and the host goes on."""
+    release = threading.Event()
+    server = HealthCheckServer(port=0, api=True)
+    server.task("hold", lambda: release.wait(60))
+    server.start()
+    href = Client(server, None).ask("POST", "/v2/tasks/hold").headers["location"]
+    wait_until(lambda: Client(server, None).get(href).document["state"] == "STARTED")
+    stopped = server.stop(0.2)
+    release.set()
+    assert (False, True) == (stopped, wait_until(server.stop))
+
+
 def test_users_wait_for_no_task() -> None:
     """Though all workers are busy with what ignores its end."""
     store, release = UserStore(), threading.Event()
@@ -420,6 +472,61 @@ def test_users_are_listed(client: Client) -> None:
 def test_bad_arguments_of_a_list_are_400(client: Client, query: str) -> None:
     """They were 500 once."""
     assert 400 == client.get(f"/v3/users/?{query}", VIEWER).status
+
+
+WRONG_USERS = {
+    "a number": b'{"username": 1, "password": "p", "fullname": "X"}',
+    "a list": b'{"username": ["x"], "password": "p", "fullname": "X"}',
+    "null": b'{"username": "x", "password": null, "fullname": "X"}',
+    "a flag as a number": b'{"username": "x", "password": "p", "fullname": "X", "admin": 2}',
+    "twice": b'{"username": "x", "username": "y", "password": "p", "fullname": "X"}',
+    "no object": b'["x", "p", "X"]',
+    "no JSON": b'{"username": ',
+    "no UTF-8": b'{"username": "\xff", "password": "p", "fullname": "X"}',
+    "half a character": b'{"username": "\\ud800", "password": "p", "fullname": "X"}',
+    "a long name": b'{"username": "%s", "password": "p", "fullname": "X"}' % (b"x" * 129),
+    "a long password": b'{"username": "x", "password": "%s", "fullname": "X"}' % (b"x" * 1025),
+    "an empty password": b'{"username": "x", "password": "", "fullname": "X"}',
+    "a colon": b'{"username": "x:y", "password": "p", "fullname": "X"}',
+    "a line end": b'{"username": "x", "password": "p", "fullname": "X\\nY"}',
+    "deep": b"[" * 60_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v3/users/"), ("PUT", "/v3/users/eve"), ("PATCH", "/v3/users/eve")]
+)
+@pytest.mark.parametrize("body", WRONG_USERS.values(), ids=WRONG_USERS)
+def test_bad_fields_of_a_user_are_400(client: Client, method: str, path: str, body: bytes) -> None:
+    """And nothing is changed."""
+    headers = {"Content_Type": "application/json"}
+    answer = client.ask(method, path, ADMIN, body=body, **headers)
+    assert (400, True, user("eve", "Eve")) == (
+        answer.status,
+        bool(answer.document["message"]),
+        client.get("/v3/users/eve", VIEWER).document,
+    )
+
+
+@pytest.mark.parametrize("name", ["Jürgen Ä", "two words", "a%2Fb", "日本", "a?b#c", "..b", "+"])
+def test_a_name_may_have_any_text(client: Client, name: str) -> None:
+    """It is found by its href, and logs in."""
+    made = client.ask("POST", "/v3/users/", ADMIN, form={"username": name, "password": "ü:p", "fullname": name})
+    href = made.document["links"][0]["href"]
+    seen = client.get(href, (name, "ü:p"))
+    assert (201, 200, name, 204) == (
+        made.status,
+        seen.status,
+        seen.document["username"],
+        client.ask("DELETE", href, ADMIN).status,
+    )
+
+
+@pytest.mark.parametrize("path", ["/v3/users/a%2Fb", "/v3/users/%00", "/v3/users/%ff", "/v3/tasks/%ff"])
+def test_a_name_that_nobody_can_have_is_404(client: Client, path: str) -> None:
+    """A slash that is encoded is no part of the path, and of no name."""
+    method = "POST" if "tasks" in path else "GET"
+    assert 404 == client.ask(method, path, ADMIN).status
 
 
 def test_a_user_comes_changes_and_goes(client: Client) -> None:
