@@ -93,9 +93,9 @@ class Database:
         self._gate = _Gate()
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Rows]:
-        """All users, as they are now. Raises StoreError."""
-        with self._gate.passing(), self._telling(), contextlib.closing(self._open_to_read()) as connection:
+    def reading(self, patience: float = BUSY) -> Iterator[Rows]:
+        """All users, as they are now; `patience` are the seconds to wait for a lock. Raises StoreError."""
+        with self._gate.passing(), self._telling(), contextlib.closing(self._open_to_read(patience)) as connection:
             yield _Table(connection)
 
     @contextlib.contextmanager
@@ -113,11 +113,11 @@ class Database:
 
     # --- opening
 
-    def _open(self, how: str) -> sqlite3.Connection:
+    def _open(self, how: str, patience: float = BUSY) -> sqlite3.Connection:
         from pathlib import Path
 
         address = f"{Path(self.path).as_uri()}?{how}"
-        connection: sqlite3.Connection = self._sqlite.connect(address, uri=True, timeout=BUSY, isolation_level=None)
+        connection: sqlite3.Connection = self._sqlite.connect(address, uri=True, timeout=patience, isolation_level=None)
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (owner,) = connection.execute("PRAGMA application_id").fetchone()
@@ -130,14 +130,14 @@ class Database:
             raise
         return connection
 
-    def _open_to_read(self) -> sqlite3.Connection:
+    def _open_to_read(self, patience: float = BUSY) -> sqlite3.Connection:
         """Where no file can be made beside it, which a reader needs as well, it is read alone if it is whole."""
         try:
-            return self._open("mode=rw")
+            return self._open("mode=rw", patience)
         except self._sqlite.OperationalError as error:
             if any(words in str(error) for words in LOCKED) or self._has_more():
                 raise
-        return self._open("mode=ro&immutable=1")
+        return self._open("mode=ro&immutable=1", patience)
 
     def _has_more(self) -> bool:
         """Whether some of it stands in the file beside it."""

@@ -36,8 +36,8 @@ FIRST = "admin"
 class Table(Protocol):
     """Where users are kept."""
 
-    def reading(self) -> contextlib.AbstractContextManager[Rows]:
-        """All of them, as they are now."""
+    def reading(self, patience: float = 1.0) -> contextlib.AbstractContextManager[Rows]:
+        """All of them, as they are now; `patience` are the seconds to wait for a lock."""
 
     def writing(self) -> contextlib.AbstractContextManager[Rows]:
         """The same, to be changed: as a whole, or not at all if something is raised."""
@@ -263,8 +263,9 @@ class UserStore:
             if login is None or self._logins.is_fresh(key, now):
                 return None if login is None else login.row
         try:
-            if self._find(login.row.username) == login.row:
-                return login.row
+            with self._table.reading(0.0) as rows:  # whoever has it locked changes nothing that can be seen yet
+                if rows.find(login.row.username) == login.row:
+                    return login.row
         except StoreError:  # whatever is wrong with the file: it is no reason to lock anybody out
             return login.row
         with self._lock:
@@ -336,7 +337,7 @@ class _Memory:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Rows]:
+    def reading(self, patience: float = 0.0) -> Iterator[Rows]:
         yield Dictionary(self._rows)
 
     @contextlib.contextmanager
