@@ -21,6 +21,9 @@ LASTS = 900.0
 LARGEST = 1 << 20
 """Bytes of a result at most."""
 
+NOBODY = "\0"
+"""The owner of what its owner has left behind: a name that nobody can have."""
+
 Cancel = Callable[[], object]
 
 
@@ -143,6 +146,13 @@ class Jobs:
         with self._lock:
             self._forget()
             return self._unfinished.get(id) or self._finished.get(id)
+
+    def moved(self, owner: str, new: str) -> None:
+        """An owner has another name, or is gone (""): who has that name next finds none of these."""
+        with self._lock:
+            for job in (*self._unfinished.values(), *self._finished.values()):
+                if job.owner == owner:
+                    job.owner = new or NOBODY
 
     def cancel_all(self) -> None:
         """Nobody wants any of them any more."""

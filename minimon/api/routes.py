@@ -123,7 +123,7 @@ class Api:
         # Apart from each other: neither the host's tasks nor a file system that hangs keep users waiting.
         self._tasks, self._desk, self._readers = Tasks(), Tasks(), Tasks(workers=2)
         self._functions: dict[str, Callable[..., Any]] = {}
-        self._users = Users(store)
+        self._users = Users(store, self._jobs.moved)
 
     # --- what the server asks
 

@@ -10,6 +10,7 @@ from ..errors import ConfigError, LastAdminError, StoreBusyError, StoreError, Ta
 from ..serve.exposition import to_json
 from ..serve.framing import Request
 from ..serve.routing import NO_STORE, Reply
+from .accounts import to_look_up
 from .arguments import arguments_of, flag, text, whole
 from .problems import Refused, refusal
 
@@ -18,10 +19,13 @@ NEEDED = FIELDS[:3]
 
 
 class Users:
-    """The routes of users, on a store. `prepared` belongs to the server's thread; what it gives, to a worker."""
+    """The routes of users, on a store. `prepared` belongs to the server's thread; what it gives, to a worker.
 
-    def __init__(self, store: Any) -> None:
-        self._store = store
+    `moved` is told of a name that somebody has no more, and of the new one, "" for nobody's.
+    """
+
+    def __init__(self, store: Any, moved: Callable[[str, str], object]) -> None:
+        self._store, self._moved = store, moved
 
     def check(self, request: Request, user: Any) -> None:
         """Raises Refused where there are no users, or that is not for this one."""
@@ -87,13 +91,17 @@ class Users:
     def _put(self, name: str, given: Mapping[str, Any]) -> Reply:
         fields = _fields({"username": name, **given}, NEEDED)
         made, created = self._store.replace(name, **fields)
+        self._moved(to_look_up(name), made.username)
         return Reply(201 if created else 200, to_json(_shown(made)), (*[("Location", _href(made))] * created, NO_STORE))
 
     def _patch(self, name: str, given: Mapping[str, Any]) -> Reply:
-        return Reply(200, to_json(_shown(self._store.change(name, **_fields(given, ())))))
+        made = self._store.change(name, **_fields(given, ()))
+        self._moved(to_look_up(name), made.username)
+        return Reply(200, to_json(_shown(made)))
 
     def _remove(self, name: str, given: Mapping[str, Any]) -> Reply:
         self._store.remove(name)
+        self._moved(to_look_up(name), "")
         return Reply(204)
 
 

@@ -434,6 +434,27 @@ def test_a_task_of_v3_is_its_owner_s(client: Client) -> None:
     assert ([200, 200], [404, 404]) == ([client.get(href, who).status for who in (VIEWER, ADMIN)], others)
 
 
+def test_a_task_goes_with_its_owner(client: Client) -> None:
+    """To another name; who has that of before does not find it, nor who comes after one that is gone."""
+
+    def seen(name: str) -> int:
+        return client.get(href, (name, "p")).status
+
+    def add(name: str) -> None:
+        client.ask("POST", "/v3/users/", ADMIN, form={"username": name, "password": "p", "fullname": "X"})
+
+    add("first")
+    href = client.ask("POST", "/v3/tasks/word", ("first", "p"), form={"name": "a"}).headers["location"]
+    client.ask("PATCH", "/v3/users/first", ADMIN, form={"username": "second"})
+    add("first")
+    renamed = [seen("first"), seen("second")]
+    client.ask("DELETE", "/v3/users/second", ADMIN)
+    add("second")
+    assert ([404, 200], 404, 200) == (renamed, seen("second"), client.get(href, ADMIN).status)
+    for name in ("first", "second"):
+        client.ask("DELETE", f"/v3/users/{name}", ADMIN)
+
+
 # logins
 
 
