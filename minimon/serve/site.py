@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import StoreError, UnavailableError
 from ..log import logger
 from .accept import prefers
-from .access import SAFE, Access, Attempts, Authenticator, Token, credentials, is_foreign
+from .access import SAFE, Access, Attempts, Token, credentials, is_foreign
 from .exposition import CHANGING, tagged_json, to_json
 from .framing import Request
 from .health import SHARED, Asked, Question, at_once
@@ -178,20 +178,19 @@ class Site:
             counts = getattr(authenticator, "delay", None)  # one that counts by itself, by names as well
             left = counts(*given, client) if counts else self.attempts.charge(client, time.monotonic())
             if left > 0:
-                return problem(429, "too many wrong attempts; wait", ("Retry-After", str(int(left) + 1)))
+                return _too_many(left)
             question.charged = True
         question.door = question.door or ("known" if known else "login")
-        ask = partial(_asked, authenticator, *given)
+        counted = "" if known else client  # what was right before is no guess
+        ask = partial(_asked, authenticator, *given, counted)
         quick = self._alone or isinstance(authenticator, Token)  # which only compares
-        said = at_once(ask, question.complaints) if quick else question.get(question.door, given, ask)
+        said = at_once(ask, question.complaints) if quick else question.get(question.door, (given, counted), ask)
         if said.error:
             return word_reply(said.error)
         if isinstance(said.value, Reply):
             return said.value
         if client:  # within a host's application nobody is counted, and many threads come here
             self.attempts.note(client, given, bool(said.value))
-            if not said.value and hasattr(authenticator, "note"):
-                authenticator.note(client)
         question.user = said.value or None
         return True if said.value else self.challenge()
 
@@ -345,10 +344,18 @@ class Site:
         return reply
 
 
-def _asked(authenticator: Authenticator, scheme: str, given: str) -> Any:
+def _too_many(left: float) -> Reply:
+    return problem(429, "too many wrong attempts; wait", ("Retry-After", str(int(left) + 1)))
+
+
+def _asked(authenticator: Any, scheme: str, given: str, client: str) -> Any:
     """Who that is, None for nobody; or the answer where nobody can tell now. Raises TypeError for a coroutine, which
     would be taken for somebody.
     """
+    counts = client and hasattr(authenticator, "delay")
+    left = authenticator.delay(scheme, given, client) if counts else 0.0  # others may have failed since it was asked
+    if left > 0:
+        return _too_many(left)
     try:
         known = authenticator.authenticate(scheme, given)
     except StoreError as error:
@@ -357,6 +364,8 @@ def _asked(authenticator: Authenticator, scheme: str, given: str) -> Any:
     if any(hasattr(known, name) for name in ("__await__", "__anext__", "__next__")):
         getattr(known, "close", bool)()
         raise TypeError("authenticate() returned a coroutine or a generator; give one that runs it to its end")
+    if counts and not known:
+        authenticator.note(client)
     return known or None
 
 

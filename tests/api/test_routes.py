@@ -467,6 +467,22 @@ def test_v3_wants_a_login(client: Client, path: str) -> None:
     ]
 
 
+def test_many_guesses_at_once_are_counted_one_by_one() -> None:
+    """From one address, each under another name: after ten failures there is to be waited, however fast they came."""
+    with HealthCheckServer(port=0, api=True, auth=UserStore()) as server:
+        client, codes = Client(server, None), []
+
+        def guess(number: int) -> None:
+            codes.append(client.get("/v3/uptime/", (f"user{number}", "wrong")).status)
+
+        threads = [threading.Thread(target=guess, args=(number,)) for number in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20.0)
+    assert (40, True, {401, 429}) == (len(codes), 10 <= codes.count(401) <= 11, {*codes})
+
+
 # users
 
 
