@@ -165,7 +165,8 @@ class HealthCheckServer:
     def task(self, name: str, function: Callable[..., Any]) -> None:
         """Let `POST /v2/tasks/NAME` begin it: called with the arguments of the request, on a thread of a small pool.
 
-        Its annotations int, float and bool make numbers and flags of texts. Before start(). Raises ConfigError.
+        Its annotations int, float and bool make numbers and flags of texts. A parameter `cancelled` gets the Event that
+        is set when nobody wants the result any more. Before start(). Raises ConfigError.
         """
         if not self._api:
             raise ConfigError("server: tasks are of the REST interface; give it api=True")
