@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,22 +26,6 @@ PLATFORMS = {
     "nothing": Platform(pidfd=False, waitid=False, proc=False),
 }
 SEEING = [name for name, platform in PLATFORMS.items() if platform.waitid]
-
-
-@pytest.fixture
-def launch() -> Iterator[Callable[..., Child]]:
-    """Launches processes, and ends them."""
-    children: list[Child] = []
-
-    def launched(*command: str, **options: Any) -> Child:
-        children.append(spawn(command, **options))
-        return children[-1]
-
-    yield launched
-    for child in children:
-        child.kill((living(Platform()) or {}).get(child.pid, ()))
-        wait_until(lambda child=child: child.ended() is not None)  # type: ignore[misc]
-        child.reap()
 
 
 def how(child: Child) -> Ended | None:

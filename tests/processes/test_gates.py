@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -18,7 +18,6 @@ from support import wait_until
 from minimon.errors import ConfigError
 from minimon.processes.gates import Gate, compile_gate, frozen, rest_after, with_ports
 from minimon.processes.verifiers import Verifier
-from minimon.testing import RogueServer
 
 PATIENCE = 5.0
 
@@ -67,20 +66,6 @@ def is_gone(pid: int) -> bool:
         return b") Z " in pathlib.Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return True
-
-
-@pytest.fixture
-def rogue() -> Iterator[Callable[..., RogueServer]]:
-    """Starts servers, and stops them in the end."""
-    servers: list[RogueServer] = []
-
-    def made(behaviour: str, **settings: Any) -> RogueServer:
-        servers.append(RogueServer(behaviour, **settings).start())
-        return servers[-1]
-
-    yield made
-    for server in servers:
-        server.stop()
 
 
 @pytest.fixture

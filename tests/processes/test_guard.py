@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from support import ROOT, descriptors, python, wait_until
 
-from minimon.processes.child import Child, Ended, Platform, living, spawn
+from minimon.processes.child import Ended
 from minimon.processes.guard import Guard, lacking
 from minimon.processes.guarding import TOKEN
 
@@ -30,22 +30,6 @@ def alive(pid: int) -> bool:
         return b") Z " not in pathlib.Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return False
-
-
-@pytest.fixture
-def launch() -> Iterator[Callable[..., Child]]:
-    """Launches processes, and ends them."""
-    children: list[Child] = []
-
-    def launched(*command: str, **options: Any) -> Child:
-        children.append(spawn(command, **options))
-        return children[-1]
-
-    yield launched
-    for child in children:
-        child.kill((living(Platform()) or {}).get(child.pid, ()))
-        wait_until(lambda child=child: child.ended() is not None)  # type: ignore[misc]
-        child.reap()
 
 
 @pytest.fixture

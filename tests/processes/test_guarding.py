@@ -18,26 +18,10 @@ import pytest
 from support import wait_until
 
 from minimon.processes import guarding
-from minimon.processes.child import Child, Ended, Platform, living, spawn
+from minimon.processes.child import Child, Ended
 from minimon.processes.guarding import TOKEN, Guard, kill, send, sessions, sessions_of
 
 TERM, KILL = int(signal.SIGTERM), int(signal.SIGKILL)
-
-
-@pytest.fixture
-def launch() -> Iterator[Callable[..., Child]]:
-    """Launches processes, and ends them."""
-    children: list[Child] = []
-
-    def launched(*command: str, **options: Any) -> Child:
-        children.append(spawn(command, **options))
-        return children[-1]
-
-    yield launched
-    for child in children:
-        child.kill((living(Platform()) or {}).get(child.pid, ()))
-        wait_until(lambda child=child: child.ended() is not None)  # type: ignore[misc]
-        child.reap()
 
 
 def alive(pid: int) -> bool:

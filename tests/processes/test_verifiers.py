@@ -5,14 +5,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from minimon.errors import ConfigError
 from minimon.processes.verifiers import ExitedVerifier, HttpOkVerifier, Verifier
-from minimon.testing import RogueServer
 
 
 class StandIn:
@@ -33,20 +31,6 @@ class StandIn:
         if self.looks > 0:
             raise subprocess.TimeoutExpired("x", timeout or 0.0)
         return self.end
-
-
-@pytest.fixture
-def rogue() -> Iterator[Callable[..., RogueServer]]:
-    """Starts servers, and stops them in the end."""
-    servers: list[RogueServer] = []
-
-    def made(behaviour: str, **settings: Any) -> RogueServer:
-        servers.append(RogueServer(behaviour, **settings).start())
-        return servers[-1]
-
-    yield made
-    for server in servers:
-        server.stop()
 
 
 def heard_by(verifier: Verifier, process: Any) -> list[tuple[str, str]]:
