@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError, MinimonError
+from .errors import MinimonError
 
 if TYPE_CHECKING:
     from .table import Output
@@ -23,7 +23,7 @@ def serve(
 
     try:
         store = UserStore(args.db)
-    except (ConfigError, MinimonError) as error:
+    except MinimonError as error:
         return complain(error, FAILED)
     server = HealthCheckServer(args.host, args.port, api=True, auth=store)
     server.start()
@@ -32,6 +32,8 @@ def serve(
         output.line(f"REST interface on http://{host}:{server.port}/. Ctrl-C ends it.")
         if args.db is None:
             output.line(f"users are in memory: log in as admin, with the password {store.initial_password}")
+        elif not store.list():
+            output.line(f"nobody may log in yet: python -m minimon user add NAME --admin --db {args.db}")
         wait()
     finally:
         server.stop()

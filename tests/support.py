@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -21,6 +22,23 @@ def few(values: Iterable[Any], first: int = 2) -> list[Any]:
     return [
         value if number < first else pytest.param(value, marks=pytest.mark.long) for number, value in enumerate(values)
     ]
+
+
+@contextlib.contextmanager
+def small_disk(folder: pathlib.Path, size: str) -> Iterator[pathlib.Path]:
+    """A folder with room for so much, such as "64k"; skips the test where nobody may mount."""
+    import shutil  # here, as in `few`
+
+    import pytest
+
+    small = folder / "small"
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "minimon", str(small)]
+    done = subprocess.run(command, capture_output=True) if shutil.which("mount") else None
+    if done is None or done.returncode:
+        pytest.skip("nobody may mount here")
+    yield small
+    subprocess.run(["umount", "-l", str(small)], check=True)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -95,7 +96,7 @@ def _no_number(text: str) -> Any:
 
 def _finite(text: str) -> float:
     number = float(text)
-    return number if number - number == 0.0 else _no_number(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:
@@ -193,6 +194,6 @@ def _real(name: str, value: Any) -> float:
         number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
     except (ValueError, OverflowError):
         number = None
-    if number is None or number - number != 0.0:
+    if number is None or not math.isfinite(number):
         raise Refused(400, f"{name} must be a number, got {value!r:.60}")
     return number

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -157,8 +158,6 @@ class Api:
 
     def refused(self, reply: Reply) -> Reply:
         """An answer of the server's, that something may not be done, in the shape of these."""
-        import json
-
         told = json.loads(reply.body).get("error", "") if reply.body else ""
         kept = [header for header in reply.headers if header[0] != "Cache-Control"]
         if reply.status == 503 and not told:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from members import basic, execute, filled, logs_in, names, opened, patiently, refused, seconds
-from support import ROOT, few
+from support import ROOT, few, small_disk
 from test_fork import pytestmark as forks
 from test_fork import told
 
@@ -384,14 +384,8 @@ def test_what_may_not_be_read_is_refused() -> None:
 @pytest.fixture
 def small(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A folder with room for 256 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "minimon", str(folder)]
-    done = subprocess.run(command, capture_output=True) if shutil.which("mount") else None
-    if done is None or done.returncode:
-        pytest.skip("nobody may mount here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path, "256k") as folder:
+        yield folder
 
 
 def fill(folder: pathlib.Path, left: int = 0) -> pathlib.Path:

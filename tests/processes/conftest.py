@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support import wait_until
+from support import small_disk, wait_until
 
 from minimon.processes.child import Child, Platform, living, spawn
 from minimon.testing import RogueServer
@@ -40,3 +41,10 @@ def rogue() -> Iterator[Callable[..., RogueServer]]:
     yield made
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def small(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder with room for 64 KiB."""
+    with small_disk(tmp_path, "64k") as folder:
+        yield folder

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -395,19 +395,6 @@ def test_a_condition_that_raises_does_not_hold(key: str) -> None:
 
 
 # --- output
-
-
-@pytest.fixture
-def small(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A folder with room for 64 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "minimon", str(folder)]
-    done = subprocess.run(command, capture_output=True) if shutil.which("mount") else None
-    if done is None or done.returncode:
-        pytest.skip("nobody may mount here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 FLOOD = "yes | head -c 1000000; echo up"

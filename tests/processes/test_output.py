@@ -374,17 +374,6 @@ def test_what_was_lost_is_told_in_the_file(tmp_path: pathlib.Path, sink: Any) ->
     assert ({"a.log": b"x" * 10 + note + b"z"}, 10) == (files(tmp_path), written.dropped)
 
 
-@pytest.fixture
-def small(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A disk of 64 KiB, where one can be made."""
-    where = tmp_path / "small"
-    where.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", where], capture_output=True).returncode:
-        pytest.skip("only root may make a disk")
-    yield where
-    subprocess.run(["umount", "-l", where], check=True)
-
-
 def test_a_full_disk_takes_what_fits(small: pathlib.Path, sink: Any) -> None:
     """And is written to again once there is room."""
     written = sink(path=str(small / "a.log"))
