@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import pytest
+from members import CHEAP
 from support import few, wait_until
 
 from minimon import HealthCheckServer
@@ -469,7 +470,7 @@ def test_v3_wants_a_login(client: Client, path: str) -> None:
 
 def test_many_guesses_at_once_are_counted_one_by_one() -> None:
     """From one address, each under another name: after ten failures there is to be waited, however fast they came."""
-    with HealthCheckServer(port=0, api=True, auth=UserStore()) as server:
+    with HealthCheckServer(port=0, api=True, auth=UserStore(cost=CHEAP)) as server:
         client, codes = Client(server, None), []
 
         def guess(number: int) -> None:
